@@ -1,0 +1,2 @@
+//! Dragoman's core.
+pub mod json;
