@@ -365,8 +365,9 @@ pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     // Sixteen lanes without a branch between them: the compiler makes one vector compare of it where the target has
     // vectors.
     while let Some(lanes) = bytes.get(at..at + STEP) {
-        let special =
-            lanes.iter().fold(false, |found, byte| found | (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20));
+        let special = lanes
+            .iter()
+            .fold(false, |found, byte| found | (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20));
         if special {
             break;
         }
@@ -390,9 +391,40 @@ mod tests {
     #[test]
     fn skip_agrees_with_serde_on_what_is_json() {
         let samples = [
-            "", " ", "{}", "[]", "[1,2]", "[1,]", "[,1]", "{\"a\":1}", "{\"a\":1,}", "{\"a\"}", "{a:1}", "01", "-0", "-",
-            "1.", "1.5e+3", "1e", "tru", "true", "nullx", "\"a", "\"\\x\"", "\"\\u00e9\"", "\"\\u12\"", "\"\t\"",
-            "[[[]],{\"a\":[{}]}]", "[}", "{]", "[1 2]", "{\"a\":1 \"b\":2}", "1 2", "\u{feff}1", "[\"\\\\\"]", "{\"\":{}}",
+            "",
+            " ",
+            "{}",
+            "[]",
+            "[1,2]",
+            "[1,]",
+            "[,1]",
+            "{\"a\":1}",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "01",
+            "-0",
+            "-",
+            "1.",
+            "1.5e+3",
+            "1e",
+            "tru",
+            "true",
+            "nullx",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u00e9\"",
+            "\"\\u12\"",
+            "\"\t\"",
+            "[[[]],{\"a\":[{}]}]",
+            "[}",
+            "{]",
+            "[1 2]",
+            "{\"a\":1 \"b\":2}",
+            "1 2",
+            "\u{feff}1",
+            "[\"\\\\\"]",
+            "{\"\":{}}",
         ];
         for sample in samples {
             let serde = serde_json::from_str::<serde_json::Value>(sample).is_ok();

@@ -377,7 +377,8 @@ mod tests {
     fn meaning_and_spelling() {
         let token: Str<'_> = whole(r#""a\u00e9\\n\n\"\/\ud83d\ude00\\""#).unwrap().read().unwrap();
         assert_eq!(token.plain(), "a\u{e9}\\n\n\"/\u{1f600}\\");
-        let text = "quote \" back \\ tab \t nul \u{0} bell \u{7} e \u{e9} smile \u{1f600} and a long tail behind it";
+        let text =
+            "quote \" back \\ tab \t nul \u{0} bell \u{7} e \u{e9} smile \u{1f600} and a long tail behind it";
         let spelled = escaped(text);
         assert_eq!(Str::spelled(&spelled).plain(), text);
         assert_eq!(serde_json::from_str::<String>(&format!("\"{spelled}\"")).unwrap(), text);

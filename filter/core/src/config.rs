@@ -1,0 +1,422 @@
+//! The filter's own configuration: what the command renders into Envoy's plugin config and endpoint metadata.
+//!
+//! Raw types are what JSON says ([`PluginConfig`], [`TargetConfig`]); checked ones ([`Gateway`], [`Target`]) are what the
+//! rest of the core works with. Nothing here reads LiteLLM's YAML: that is the command's.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::json::{Cursor, FromJson, Json};
+use crate::provider::{self, Auth, Provider};
+
+/// The largest request body that is accepted unless the config says otherwise, in bytes.
+pub const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// The metadata namespace, on endpoints, under which a target stands (key `target`, the JSON of a [`TargetConfig`]).
+pub const METADATA_NAMESPACE: &str = "dragoman";
+
+/// The request header by which the gateway role tells Envoy's router the cluster. Clients can't set it.
+pub const CLUSTER_HEADER: &str = "x-dragoman-cluster";
+
+/// A value that stands in the config or in an environment variable of Envoy's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// The value of this environment variable. Secrets are always given so.
+    Env {
+        /// The variable's name.
+        env: String,
+    },
+    /// The value itself.
+    Plain(String),
+}
+
+impl Setting {
+    /// The value; `env` looks variables up.
+    #[must_use]
+    pub fn value(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        match self {
+            Self::Env { env: name } => env(name).filter(|value| !value.is_empty()),
+            Self::Plain(value) => Some(value.clone()),
+        }
+    }
+}
+
+/// Which part of the work a plugin instance does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// On the listener: authenticates, names the route, picks the target.
+    Gateway,
+    /// On clusters: translates each attempt.
+    Upstream,
+    /// Both, on a listener whose clusters can't be changed.
+    Inline,
+    /// Neither: lets everything through.
+    Off,
+}
+
+/// The JSON of a plugin's configuration.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Which part of the work.
+    pub role: Role,
+    /// Whether a reply's head may be held until its first event is known (Envoy 1.37 and later).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold_heads: bool,
+    /// The key that clients must show; none lets everybody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<Setting>,
+    /// The largest request body, in bytes.
+    #[serde(default = "default_max_body_bytes", skip_serializing_if = "is_default_max_body_bytes")]
+    pub max_body_bytes: usize,
+    /// The targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetConfig>,
+    /// The routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
+}
+
+const fn default_max_body_bytes() -> usize {
+    DEFAULT_MAX_BODY_BYTES
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_default_max_body_bytes(bytes: &usize) -> bool {
+    *bytes == DEFAULT_MAX_BODY_BYTES
+}
+
+/// A model name that clients ask for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// The name; one `*` stands for any characters.
+    pub name: String,
+    /// Whether `/v1/models` leaves it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// Its targets.
+    pub targets: Vec<RouteTargetConfig>,
+}
+
+/// A target of a route.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteTargetConfig {
+    /// The `id` of the target.
+    pub target: String,
+    /// The cluster that tries this target first.
+    pub cluster: String,
+    /// Its share of the requests, relative to the route's other targets.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_one(weight: &u64) -> bool {
+    *weight == 1
+}
+
+/// One deployment: a model of a provider's, at an address, with a credential.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// A stable name, unique in the config.
+    pub id: String,
+    /// The provider's row.
+    pub provider: String,
+    /// The upstream model; a `*` takes what the route's `*` stood for.
+    pub model: String,
+    /// The route's name where it has a `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// The base URL; the row's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Setting>,
+    /// Headers that requests carry.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Setting>,
+    /// Parameters for requests that leave them open.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Box<RawValue>>,
+    /// Whether parameters that the target can't express are left out instead of refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_params: bool,
+    /// Parameters that are always left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_drop_params: Vec<String>,
+    /// Parameters that pass although the table says that the target can't express them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_openai_params: Vec<String>,
+    /// What the row's templates and credentials need beyond the key, by LiteLLM's names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Setting>,
+    /// The model's limit on output tokens, for providers that demand one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A checked target.
+#[derive(Debug)]
+pub struct Target {
+    /// A stable name.
+    pub id: String,
+    /// The provider's row.
+    pub provider: &'static Provider,
+    /// The upstream model; may hold a `*`.
+    pub model: String,
+    /// The route's name where it has a `*`.
+    pub pattern: Option<String>,
+    /// Where it is.
+    pub address: Address,
+    /// The credential.
+    pub api_key: Option<Setting>,
+    /// Headers that requests carry.
+    pub headers: Vec<(String, Setting)>,
+    /// Parameters for requests that leave them open: name, JSON text.
+    pub params: Vec<(String, String)>,
+    /// Whether parameters that the target can't express are left out.
+    pub drop_params: bool,
+    /// Parameters that are always left out.
+    pub additional_drop_params: Vec<String>,
+    /// Parameters that pass although the table says otherwise.
+    pub allowed_openai_params: Vec<String>,
+    /// Settings by LiteLLM's names, the row's defaults included.
+    pub settings: BTreeMap<String, Setting>,
+    /// The model's limit on output tokens.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// The host, without a port.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The path that every request's path begins with; no slash at its end.
+    pub path: String,
+}
+
+impl Address {
+    /// Takes a base URL apart.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the config's author.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let wrong = || format!("'{url}' is no base URL: write http(s)://host[:port][/path]");
+        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+        let tls = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return Err(wrong()),
+        };
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at_checked(at).ok_or_else(wrong)?,
+            None => (rest, ""),
+        };
+        if authority.contains('@') {
+            return Err("a base URL must not hold a password: use api_key".to_owned());
+        }
+        // An IPv6 host stands in brackets, and has colons of its own.
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
+            _ => (authority, if tls { 443 } else { 80 }),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
+        if host.is_empty() || !host.chars().all(legal) || path.contains(['#', ' ']) {
+            return Err(wrong());
+        }
+        Ok(Self { tls, host: host.to_ascii_lowercase(), port, path: path.trim_end_matches('/').to_owned() })
+    }
+
+    /// The `host` header: the port only where it isn't the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let default = if self.tls { 443 } else { 80 };
+        if self.port == default { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+impl Target {
+    /// Checks a raw target.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the config's author.
+    pub fn check(raw: TargetConfig) -> Result<Self, String> {
+        let provider = provider::named(&raw.provider)
+            .ok_or_else(|| format!("'{}' is no provider that Dragoman knows", raw.provider))?;
+        let mut settings: BTreeMap<String, Setting> = provider
+            .settings
+            .iter()
+            .filter(|(_, default)| !default.is_empty())
+            .map(|(name, default)| ((*name).to_owned(), Setting::Plain((*default).to_owned())))
+            .collect();
+        settings.extend(raw.settings);
+        let mut base = match raw.base_url {
+            Some(url) => {
+                let url = url.trim_end_matches('/');
+                // Users give the base, the base with its version, or the whole endpoint; all three mean the same.
+                let url = url.strip_suffix(provider.chat).unwrap_or(url);
+                if provider.base_suffix.is_empty() || url.ends_with(provider.base_suffix) {
+                    url.to_owned()
+                } else {
+                    format!("{url}{}", provider.base_suffix)
+                }
+            }
+            None if provider.base.is_empty() => {
+                return Err(format!("{} needs an api_base", provider.label));
+            }
+            None => provider.base.to_owned(),
+        };
+        base = fill(&base, &settings)?;
+        let mut params = Vec::new();
+        for (name, value) in raw.params {
+            let text = value.get().to_owned();
+            Json::from_json(&mut Cursor::new(&text))
+                .map_err(|invalid| format!("params.{name}: {invalid}"))?;
+            params.push((name, text));
+        }
+        if raw.api_key.is_none()
+            && provider.auth != Auth::None
+            && !provider.quirks.key_optional
+            && !provider.key_env.is_empty()
+        {
+            log::debug!("target {}: no api_key, requests go without", raw.id);
+        }
+        Ok(Self {
+            id: raw.id,
+            provider,
+            model: raw.model,
+            pattern: raw.pattern,
+            address: Address::parse(&base)?,
+            api_key: raw.api_key,
+            headers: raw.headers.into_iter().collect(),
+            params,
+            drop_params: raw.drop_params,
+            additional_drop_params: raw.additional_drop_params,
+            allowed_openai_params: raw.allowed_openai_params,
+            settings,
+            max_output_tokens: raw.max_output_tokens,
+        })
+    }
+
+    /// Reads a target from its JSON, as endpoint metadata carries it.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the log.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let raw: TargetConfig = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        Self::check(raw)
+    }
+
+    /// The upstream model for a request that asked for `asked`: this target's own, its `*` filled with what the route's
+    /// `*` stood for.
+    #[must_use]
+    pub fn model_for(&self, asked: &str) -> String {
+        if !self.model.contains('*') {
+            return self.model.clone();
+        }
+        let pattern = self.pattern.as_deref().unwrap_or("*");
+        let captured = match pattern.split_once('*') {
+            Some((head, tail)) => {
+                asked.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).unwrap_or(asked)
+            }
+            None => asked,
+        };
+        self.model.replacen('*', captured, 1)
+    }
+
+    /// A setting's value in the config itself; `None` when it is absent or in the environment.
+    #[must_use]
+    pub fn plain_setting(&self, name: &str) -> Option<&str> {
+        match self.settings.get(name) {
+            Some(Setting::Plain(value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Fills a template's `{name}`s with settings that stand in the config itself. `{model}` stays.
+fn fill(template: &str, settings: &BTreeMap<String, Setting>) -> Result<String, String> {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((head, tail)) = rest.split_once('{') {
+        filled.push_str(head);
+        let (name, tail) = tail.split_once('}').ok_or_else(|| format!("'{template}' has an open brace"))?;
+        match settings.get(name) {
+            _ if name == "model" => filled.push_str("{model}"),
+            Some(Setting::Plain(value)) => filled.push_str(value),
+            // An address must be known when Envoy starts, so it can't wait for the filter's environment.
+            Some(Setting::Env { .. }) => {
+                return Err(format!("'{name}' must stand in the config: an address needs it"));
+            }
+            None => return Err(format!("'{name}' is missing: set it in litellm_params")),
+        }
+        rest = tail;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+impl PluginConfig {
+    /// A config of the given role and nothing else.
+    #[must_use]
+    pub const fn of(role: Role) -> Self {
+        Self {
+            role,
+            hold_heads: false,
+            master_key: None,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+            targets: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls() {
+        let address = |url: &str| Address::parse(url);
+        let full = address("https://Api.x.com:8443/v1/").unwrap();
+        assert_eq!((full.tls, &*full.host, full.port, &*full.path), (true, "api.x.com", 8443, "/v1"));
+        assert_eq!(address("http://localhost").unwrap().port, 80);
+        assert_eq!(address("http://[::1]:9/x").unwrap().host, "[::1]");
+        assert_eq!(address("https://[::1]").unwrap().port, 443);
+        for wrong in ["api.x.com", "ftp://x", "https://", "https://a b", "https://u:p@x", "https://x:port"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_base_in_any_of_its_spellings_means_the_same() {
+        for base in ["http://h:1/v1", "http://h:1/v1/", "http://h:1/v1/chat/completions"] {
+            let json = format!(r#"{{"id":"t","provider":"openai","model":"m","base_url":"{base}"}}"#);
+            assert_eq!(Target::from_json(&json).unwrap().address.path, "/v1");
+        }
+    }
+
+    #[test]
+    fn a_star_is_filled_with_what_the_route_left_open() {
+        let json = r#"{"id":"t","provider":"openai","model":"*-latest","pattern":"x/*"}"#;
+        let target = Target::from_json(json).unwrap();
+        assert_eq!(target.model_for("x/gpt-4o"), "gpt-4o-latest");
+        assert_eq!(target.model_for("gpt-4o"), "gpt-4o-latest");
+    }
+}

@@ -1,0 +1,115 @@
+//! Body languages, one file each. A dialect knows a language, never who speaks it: no provider's address, key or quirk
+//! stands here, and no dialect knows another.
+//!
+//! To add one: a file, a `pub static`, a row in `provider::table`, eight golden cases in `tests/golden`.
+
+pub mod openai;
+
+use crate::config::Target;
+use crate::error::{Error, Said};
+use crate::openai::{ChatRequest, Param, ParamSet, Sink};
+use crate::wire::{Frame, FrameKind};
+
+/// One body language. Pure: no state, no I/O.
+pub trait Dialect: Sync {
+    /// The parameters of OpenAI's that this language can express. What the client asks for beyond them has been refused
+    /// or dropped, by one policy for all dialects ([`screen`]), before [`Dialect::encode`] is called.
+    fn supports(&self) -> ParamSet;
+
+    /// Appends the native request body.
+    ///
+    /// # Errors
+    /// A client error when the request can't be said in this language.
+    fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Reads a whole native reply into `sink`.
+    ///
+    /// # Errors
+    /// An upstream error when it is malformed, or is an error in a reply's clothes.
+    fn decode(&self, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error>;
+
+    /// Reads a native error, of any shape.
+    fn decode_error(&self, status: u16, body: &[u8], provider: &str) -> Error {
+        Said::read(body).into_error(status, provider)
+    }
+
+    /// A decoder for a new stream.
+    fn stream(&self) -> Box<dyn StreamDecoder>;
+
+    /// Whether replies are in OpenAI's own form already and pass byte for byte.
+    fn native(&self) -> bool {
+        false
+    }
+}
+
+/// Decodes one stream, frame by frame.
+pub trait StreamDecoder {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// An upstream error when the frame is malformed or is the provider's own error event.
+    fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn Sink) -> Result<(), Error>;
+
+    /// The bytes have ended. Tells the sink what had to wait for the end.
+    ///
+    /// # Errors
+    /// An upstream error when the provider's own end event was missing: a truncation is never a success.
+    fn end(&mut self, sink: &mut dyn Sink) -> Result<(), Error>;
+}
+
+/// What to do with a parameter that a target can't express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// Refuse the request.
+    Refuse,
+    /// Leave the parameter out.
+    Drop,
+}
+
+/// The one policy for parameters that a target can't express: `additional_drop_params` are always left out, the rest
+/// beyond `supported` (and `allowed_openai_params`) is left out under `drop_params`, else refused by name.
+///
+/// # Errors
+/// A client error that names the parameter and the provider.
+pub fn screen(request: &mut ChatRequest<'_>, supported: ParamSet, to: &Target) -> Result<(), Error> {
+    for name in &to.additional_drop_params {
+        request.remove(name);
+    }
+    let asked = request.asked();
+    for param in Param::ALL {
+        let known = supported.has(*param) || to.allowed_openai_params.iter().any(|name| name == param.name());
+        if known {
+            continue;
+        }
+        if asked.has(*param) && !to.drop_params {
+            return Err(unsupported(*param, to));
+        }
+        request.remove(param.name());
+    }
+    Ok(())
+}
+
+/// The refusal of a parameter, or of a value of it, that `to` can't express.
+#[must_use]
+pub fn unsupported(param: Param, to: &Target) -> Error {
+    let (name, provider) = (param.name(), to.provider.name);
+    Error::client(
+        crate::error::Kind::UnsupportedParameter,
+        format!(
+            "{provider} does not support '{name}': leave it out, or set drop_params: true for the model."
+        ),
+    )
+    .param(name)
+}
+
+/// The error of a stream that ended before its provider said that it was complete.
+#[must_use]
+pub fn truncated() -> Error {
+    Error::garbled("The provider's stream ended before it was complete.").code("stream_truncated")
+}
+
+/// The error in a frame outside the framing: a whole error body where a stream was promised.
+#[must_use]
+pub fn bare_error(frame: Frame<'_>, provider: &str) -> Option<Error> {
+    (frame.kind == FrameKind::Bare).then(|| Said::read(frame.data.as_bytes()).into_error(200, provider))
+}

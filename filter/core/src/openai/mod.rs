@@ -1,0 +1,18 @@
+//! The hub language: OpenAI's chat completions. No vendor's name appears here.
+//!
+//! [`request`] is the borrowed view of what a client asks, [`sink`] the form in which replies arrive from any dialect,
+//! and the two writers put a reply back into OpenAI's form: [`completion`] as one object, [`chunk`] as a stream.
+
+pub mod chunk;
+pub mod completion;
+pub mod message;
+pub mod params;
+pub mod request;
+pub mod sink;
+
+pub use chunk::ChunkWriter;
+pub use completion::CompletionWriter;
+pub use message::{Content, Message, Part, Role, ToolCall};
+pub use params::{Param, ParamSet};
+pub use request::{ChatRequest, FunctionTool, ResponseFormat, Tool, ToolChoice};
+pub use sink::{Finish, FinishReason, Piece, Sink, Start};

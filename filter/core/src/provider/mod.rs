@@ -1,0 +1,98 @@
+//! Vendors, as rows of data: a dialect at an address with a way to prove who asks.
+
+pub mod table;
+
+pub use table::all;
+
+use crate::dialect::Dialect;
+use crate::openai::ParamSet;
+use crate::wire::Framing;
+
+/// A vendor. Data, never code.
+///
+/// Addresses are templates: `{model}` is the upstream model, percent-encoded as one path segment; any other `{name}` is
+/// the target's setting of that name (LiteLLM's key: `api_version`, `aws_region_name`, `vertex_project`...).
+pub struct Provider {
+    /// The prefix of `provider/model`.
+    pub name: &'static str,
+    /// Other prefixes for the same row.
+    pub aliases: &'static [&'static str],
+    /// The vendor's name, for people.
+    pub label: &'static str,
+    /// The body language.
+    pub dialect: &'static dyn Dialect,
+    /// The base URL when the config gives no `api_base`; empty when it must.
+    pub base: &'static str,
+    /// What an `api_base` must end with: appended when it doesn't. Empty when any base is right.
+    pub base_suffix: &'static str,
+    /// The path of a chat request, behind the base.
+    pub chat: &'static str,
+    /// The path of a streaming chat request, where it differs; else empty.
+    pub stream: &'static str,
+    /// The path of an embeddings request; empty where there is none.
+    pub embeddings: &'static str,
+    /// How a stream is framed.
+    pub framing: Framing,
+    /// How a request proves who asks.
+    pub auth: Auth,
+    /// The environment variables that may hold the key, in the order in which they are looked up.
+    pub key_env: &'static [&'static str],
+    /// The environment variables that may hold the base URL.
+    pub base_env: &'static [&'static str],
+    /// Settings with their defaults; one without a default is required where a template names it.
+    pub settings: &'static [(&'static str, &'static str)],
+    /// Headers that every request carries.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Where the vendor differs from its dialect.
+    pub quirks: Quirks,
+    /// The vendor's page that this row was made from.
+    pub docs: &'static str,
+}
+
+/// How a request proves who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// It doesn't.
+    None,
+    /// `authorization: Bearer <key>`; without a key, nothing.
+    Bearer,
+    /// The key in a header of this name.
+    Header(&'static str),
+}
+
+/// Where a vendor differs from its dialect.
+pub struct Quirks {
+    /// Parameters of the dialect's that the vendor refuses.
+    pub unsupported: ParamSet,
+    /// Parameters that are left out silently, as they do nothing there.
+    pub ignored: ParamSet,
+    /// Parameters by another name: (OpenAI's, the vendor's).
+    pub rename: &'static [(&'static str, &'static str)],
+    /// Prefixes of models that reason: they take `max_completion_tokens` only.
+    pub reasoning_models: &'static [&'static str],
+    /// Whether the key may be missing (a server of one's own).
+    pub key_optional: bool,
+}
+
+impl Quirks {
+    /// A vendor exactly like its dialect.
+    pub const NONE: Self = Self {
+        unsupported: ParamSet::NONE,
+        ignored: ParamSet::NONE,
+        rename: &[],
+        reasoning_models: &[],
+        key_optional: false,
+    };
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The vendor whose prefix is `name`.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Provider> {
+    all().find(|row| row.name == name || row.aliases.contains(&name))
+}

@@ -1,0 +1,16 @@
+//! OpenAI itself.
+
+use super::COMPATIBLE;
+use crate::provider::{Provider, Quirks};
+
+pub(super) static ROWS: &[Provider] = &[Provider {
+    name: "openai",
+    aliases: &["custom_openai", "openai_like"],
+    label: "OpenAI",
+    base: "https://api.openai.com/v1",
+    key_env: &["OPENAI_API_KEY"],
+    base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+    quirks: Quirks { reasoning_models: &["o1", "o3", "o4", "gpt-5"], ..Quirks::NONE },
+    docs: "https://platform.openai.com/docs/api-reference/chat",
+    ..COMPATIBLE
+}];
