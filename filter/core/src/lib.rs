@@ -1,5 +1,6 @@
 //! Dragoman's core: translation, routing and metering, with no Envoy, clock, environment or I/O.
 
+pub mod attempt;
 pub mod config;
 pub mod dialect;
 pub mod error;

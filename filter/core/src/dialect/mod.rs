@@ -50,6 +50,9 @@ pub trait StreamDecoder {
     /// An upstream error when the frame is malformed or is the provider's own error event.
     fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn Sink) -> Result<(), Error>;
 
+    /// Whether the provider has said that the stream is complete: what follows is of no interest.
+    fn done(&self) -> bool;
+
     /// The bytes have ended. Tells the sink what had to wait for the end.
     ///
     /// # Errors

@@ -357,6 +357,10 @@ impl StreamDecoder for Chunks {
         Ok(())
     }
 
+    fn done(&self) -> bool {
+        self.done
+    }
+
     fn end(&mut self, _sink: &mut dyn Sink) -> Result<(), Error> {
         // Several vendors never send [DONE]; a finish reason ends their streams.
         if self.done || self.finished { Ok(()) } else { Err(truncated()) }

@@ -1,5 +1,6 @@
 //! Vendors, as rows of data: a dialect at an address with a way to prove who asks.
 
+pub mod auth;
 pub mod table;
 
 pub use table::all;
@@ -43,6 +44,8 @@ pub struct Provider {
     pub settings: &'static [(&'static str, &'static str)],
     /// Headers that every request carries.
     pub headers: &'static [(&'static str, &'static str)],
+    /// The vendor's own rate-limit headers: (its name, OpenAI's).
+    pub rate_limits: &'static [(&'static str, &'static str)],
     /// Where the vendor differs from its dialect.
     pub quirks: Quirks,
     /// The vendor's page that this row was made from.

@@ -3,6 +3,7 @@
 //! Bytes come in any pieces; a frame is delivered by the very push that completes it, each byte is looked at a bounded
 //! number of times, and what is held back never exceeds [`MAX_FRAME`].
 
+pub mod events;
 pub mod ndjson;
 pub mod sse;
 

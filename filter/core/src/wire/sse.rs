@@ -121,7 +121,7 @@ impl Framer for Sse {
     }
 }
 
-fn line_end(bytes: &[u8]) -> Option<usize> {
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     const STEP: usize = 16;
     let mut at = 0;
     while let Some(lanes) = bytes.get(at..at + STEP) {

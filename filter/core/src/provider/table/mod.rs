@@ -23,6 +23,7 @@ const COMPATIBLE: Provider = Provider {
     base_env: &[],
     settings: &[],
     headers: &[],
+    rate_limits: &[],
     quirks: Quirks::NONE,
     docs: "",
 };

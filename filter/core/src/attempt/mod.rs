@@ -1,0 +1,126 @@
+//! The upstream role, without I/O: a target and a request become a native request; reply bytes become client bytes.
+//!
+//! One [`Attempt`] lives from a native request's making to its reply's end. The shell feeds it the reply's head and
+//! bytes, and carries out what it answers: [`HeadPlan`], [`Step`].
+
+mod reply;
+mod request;
+
+use std::rc::Rc;
+
+use crate::config::Target;
+use crate::error::Error;
+use crate::meter::Usage;
+use crate::provider::auth::{Env, Outgoing};
+
+/// What an attempt needs to know of the world.
+pub struct World<'w> {
+    /// Looks environment variables up.
+    pub env: &'w Env<'w>,
+    /// The time, in Unix seconds.
+    pub now: u64,
+    /// An id for replies whose provider gives none.
+    pub id: &'w str,
+    /// Whether a reply's head may be held until the first event is known (Envoy 1.37 and later).
+    pub hold_heads: bool,
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/v1/chat/completions`
+    Chat,
+    /// `/v1/embeddings`
+    Embeddings,
+}
+
+/// A change to a reply's head: the header's new value, or `None` to remove it.
+pub type Edit = (&'static str, Option<String>);
+
+/// What becomes of a reply's head.
+#[derive(Debug, Default)]
+pub struct HeadPlan {
+    /// Hold it until a [`Step`] releases it.
+    pub hold: bool,
+    /// Changes, where it goes on at once.
+    pub edits: Vec<Edit>,
+}
+
+/// What becomes of a piece of a reply's body.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The bytes that take the piece's place; `None` leaves it as it is.
+    pub bytes: Option<Vec<u8>>,
+    /// Releases a held head with these changes.
+    pub release: Option<Vec<Edit>>,
+}
+
+/// One try at one target.
+#[derive(Debug)]
+pub struct Attempt {
+    target: Rc<Target>,
+    endpoint: Endpoint,
+    stream: bool,
+    include_usage: bool,
+    hold_heads: bool,
+    now: u64,
+    id: String,
+    model: String,
+    reply: reply::Reply,
+    usage: Option<Usage>,
+    failure: Option<Error>,
+}
+
+impl Attempt {
+    /// Makes the native request for `body`, a client's request in OpenAI's form.
+    ///
+    /// # Errors
+    /// A client error when the request is wrong or can't be said to this target; a config error when the target's
+    /// credential can't be had.
+    pub fn begin(
+        target: Rc<Target>,
+        endpoint: Endpoint,
+        body: &[u8],
+        world: &World<'_>,
+    ) -> Result<(Self, Outgoing), Error> {
+        let made = request::make(&target, endpoint, body, world)?;
+        let attempt = Self {
+            target,
+            endpoint,
+            stream: made.stream,
+            include_usage: made.include_usage,
+            hold_heads: world.hold_heads,
+            now: world.now,
+            id: world.id.to_owned(),
+            model: made.model,
+            reply: reply::Reply::Awaited,
+            usage: None,
+            failure: None,
+        };
+        Ok((attempt, made.outgoing))
+    }
+
+    /// The target that is tried.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The upstream model that was asked.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The token counts that the provider has told so far.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Why the attempt failed, once it has.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+}

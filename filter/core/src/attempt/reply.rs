@@ -1,0 +1,383 @@
+//! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
+
+use super::{Attempt, Edit, HeadPlan, Step};
+use crate::dialect::{self, StreamDecoder, truncated};
+use crate::error::{Error, Said};
+use crate::json::{Cursor, Json, Kind as JsonKind};
+use crate::openai::{ChunkWriter, CompletionWriter, Sink};
+use crate::wire::events::{self, Events, Fate};
+use crate::wire::{Framer, Framing};
+
+/// The largest reply that is gathered whole, in bytes.
+const MAX_WHOLE: usize = 64 * 1024 * 1024;
+
+/// Headers of a provider's reply that are not a client's business.
+const PRIVATE: &[&str] =
+    &["set-cookie", "alt-svc", "strict-transport-security", "x-envoy-upstream-service-time"];
+
+/// How far a reply has come.
+pub(super) enum Reply {
+    /// Its head has not come yet.
+    Awaited,
+    /// Its body is gathered whole.
+    Whole(Whole),
+    /// Its events pass, all but the usage chunk that the client didn't ask for.
+    Passing(Passing),
+    /// Its events are translated.
+    Translated(Translated),
+    /// All has been said; what still comes is swallowed.
+    Said,
+    /// Nothing more is done to it.
+    Untouched,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Awaited => "Awaited",
+            Self::Whole(_) => "Whole",
+            Self::Passing(_) => "Passing",
+            Self::Translated(_) => "Translated",
+            Self::Said => "Said",
+            Self::Untouched => "Untouched",
+        })
+    }
+}
+
+pub(super) struct Whole {
+    status: u16,
+    /// `content-length`, where the provider gives it: the body is known to be whole before the stream ends.
+    length: Option<usize>,
+    /// Events where one object was asked for.
+    framed: bool,
+    /// The reply can't be used, whatever its body says.
+    unusable: Option<Error>,
+    gathered: Vec<u8>,
+}
+
+pub(super) struct Passing {
+    events: Events,
+    /// Whether the usage chunk was our wish, not the client's.
+    hide_usage: bool,
+    held: bool,
+    done: bool,
+    finished: bool,
+}
+
+pub(super) struct Translated {
+    framer: Box<dyn Framer>,
+    decoder: Box<dyn StreamDecoder>,
+    writer: ChunkWriter,
+    held: bool,
+}
+
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+impl Attempt {
+    /// The reply's head has come. `headers` have names in lower case; `end` says that no body follows.
+    pub fn head(&mut self, status: u16, headers: &[(String, String)], end: bool) -> HeadPlan {
+        let mut edits: Vec<Edit> =
+            PRIVATE.iter().filter(|name| header(headers, name).is_some()).map(|name| (*name, None)).collect();
+        self.rate_limits(headers, &mut edits);
+        if end {
+            // A body can't be added here; the gateway gives an empty error its body.
+            self.reply = Reply::Untouched;
+            let error = match status {
+                200..=299 => Error::garbled("The provider's answer is empty."),
+                _ => Said::default().into_error(status, self.target.provider.label),
+            };
+            edits.push((":status", Some(error.http_status().to_string())));
+            self.failure = Some(error);
+            return HeadPlan { hold: false, edits };
+        }
+        let encoding = header(headers, "content-encoding").unwrap_or("identity");
+        let content = header(headers, "content-type").unwrap_or_default().to_ascii_lowercase();
+        let unusable = match status {
+            200..=299 | 400.. if !encoding.eq_ignore_ascii_case("identity") => {
+                Some(format!("The provider's answer is encoded as {encoding}, which was not asked for."))
+            }
+            200..=299 if content.starts_with("text/html") => {
+                Some("The provider's answer is a web page, not a completion.".to_owned())
+            }
+            200..=299 | 400.. => None,
+            _ => Some(format!(
+                "The provider answered with status {status}, which is no answer to this request."
+            )),
+        };
+        let framed = match self.target.provider.framing {
+            Framing::Sse => content.starts_with("text/event-stream"),
+            _ => !content.starts_with("application/json"),
+        };
+        if status < 400 && unusable.is_none() && self.stream && framed {
+            return self.open_stream(edits);
+        }
+        let length = header(headers, "content-length").and_then(|length| length.parse().ok());
+        let unusable = unusable.map(Error::garbled);
+        self.reply = Reply::Whole(Whole { status, length, framed, unusable, gathered: Vec::new() });
+        HeadPlan { hold: true, edits }
+    }
+
+    /// Rate-limit headers by OpenAI's names, where the provider has its own.
+    fn rate_limits(&self, headers: &[(String, String)], edits: &mut Vec<Edit>) {
+        for (own, openai) in self.target.provider.rate_limits {
+            if let Some(value) = header(headers, own) {
+                edits.push((openai, Some(value.to_owned())));
+            }
+        }
+    }
+
+    fn open_stream(&mut self, mut edits: Vec<Edit>) -> HeadPlan {
+        let provider = self.target.provider;
+        let held = self.hold_heads;
+        if provider.dialect.native() {
+            self.reply = Reply::Passing(Passing {
+                events: Events::default(),
+                hide_usage: !self.include_usage,
+                held,
+                done: false,
+                finished: false,
+            });
+        } else {
+            let writer = ChunkWriter::new(
+                crate::json::escaped(&self.id),
+                crate::json::escaped(&self.model),
+                self.now,
+                self.include_usage,
+            );
+            let (framer, decoder) = (provider.framing.framer(), provider.dialect.stream());
+            self.reply = Reply::Translated(Translated { framer, decoder, writer, held });
+            edits.push(("content-type", Some("text/event-stream; charset=utf-8".to_owned())));
+        }
+        edits.push(("content-length", None));
+        HeadPlan { hold: held, edits }
+    }
+
+    /// A piece of the reply's body has come; `end` says that it is the last.
+    pub fn body(&mut self, bytes: &[u8], end: bool) -> Step {
+        match std::mem::replace(&mut self.reply, Reply::Said) {
+            Reply::Whole(whole) => self.whole(whole, bytes, end),
+            Reply::Passing(passing) => self.passing(passing, bytes, end),
+            Reply::Translated(translated) => self.translated(translated, bytes, end),
+            Reply::Said if bytes.is_empty() => Step::default(),
+            Reply::Said => Step { bytes: Some(Vec::new()), release: None },
+            other @ (Reply::Awaited | Reply::Untouched) => {
+                self.reply = other;
+                Step::default()
+            }
+        }
+    }
+
+    fn whole(&mut self, mut whole: Whole, bytes: &[u8], end: bool) -> Step {
+        let size = whole.gathered.len() + bytes.len();
+        if size > MAX_WHOLE {
+            let error = Error::garbled(format!("The provider's answer is larger than {MAX_WHOLE} bytes."));
+            return self.failed(error);
+        }
+        if !end && whole.length.is_none_or(|length| size < length) {
+            whole.gathered.extend_from_slice(bytes);
+            self.reply = Reply::Whole(whole);
+            return Step { bytes: Some(Vec::new()), release: None };
+        }
+        let gathered = std::mem::take(&mut whole.gathered);
+        if gathered.is_empty() {
+            return self.complete(&whole, bytes, false);
+        }
+        let mut all = gathered;
+        all.extend_from_slice(bytes);
+        self.complete(&whole, &all, true)
+    }
+
+    /// The whole body is here. `moved` says that what stands in Envoy's buffer is not `body`.
+    fn complete(&mut self, whole: &Whole, body: &[u8], moved: bool) -> Step {
+        if let Some(error) = whole.unusable.clone() {
+            return self.failed(error);
+        }
+        let provider = self.target.provider;
+        if whole.status >= 400 {
+            let error = provider.dialect.decode_error(whole.status, body, provider.label);
+            return self.failed(error);
+        }
+        if self.stream {
+            return self.streamed_whole(whole, body);
+        }
+        let mut writer = CompletionWriter::new(
+            crate::json::escaped(&self.id),
+            crate::json::escaped(&self.model),
+            self.now,
+        );
+        if let Err(error) = self.decode_whole(whole, body, &mut writer) {
+            return self.failed(error);
+        }
+        self.usage = writer.counted();
+        if provider.dialect.native() && !whole.framed {
+            let bytes = moved.then(|| body.to_vec());
+            return Step { bytes, release: Some(Vec::new()) };
+        }
+        let mut out = Vec::with_capacity(body.len() + 256);
+        writer.write(&mut out);
+        let edits = vec![json_type(), ("content-length", Some(out.len().to_string()))];
+        Step { bytes: Some(out), release: Some(edits) }
+    }
+
+    fn decode_whole(&self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
+        let provider = self.target.provider;
+        if body.trim_ascii().is_empty() {
+            return Err(Error::garbled("The provider's answer is empty."));
+        }
+        if !whole.framed {
+            return provider.dialect.decode(body, sink);
+        }
+        let (mut framer, mut decoder) = (provider.framing.framer(), provider.dialect.stream());
+        framer.push(body, &mut |frame| decoder.frame(frame, sink))?;
+        framer.end(&mut |frame| decoder.frame(frame, sink))?;
+        decoder.end(sink)
+    }
+
+    /// One object where events were asked for: the client gets its events all the same.
+    fn streamed_whole(&mut self, whole: &Whole, body: &[u8]) -> Step {
+        let (id, model) = (crate::json::escaped(&self.id), crate::json::escaped(&self.model));
+        let mut writer = ChunkWriter::new(id, model, self.now, self.include_usage);
+        if let Err(error) = self.decode_whole(whole, body, &mut writer) {
+            return self.failed(error);
+        }
+        self.usage = writer.counted();
+        writer.end();
+        let edits = vec![
+            ("content-type", Some("text/event-stream; charset=utf-8".to_owned())),
+            ("content-length", None),
+        ];
+        Step { bytes: Some(writer.out), release: Some(edits) }
+    }
+
+    /// The reply is an error: it gets the error's status and OpenAI's form.
+    fn failed(&mut self, error: Error) -> Step {
+        let body = error.to_openai();
+        let edits = vec![
+            (":status", Some(error.http_status().to_string())),
+            json_type(),
+            ("content-length", Some(body.len().to_string())),
+            ("content-encoding", None),
+        ];
+        self.failure = Some(error);
+        self.reply = Reply::Said;
+        Step { bytes: Some(body), release: Some(edits) }
+    }
+
+    fn passing(&mut self, mut passing: Passing, bytes: &[u8], end: bool) -> Step {
+        let mut out = Vec::new();
+        let mut failure = None;
+        let mut dropped = false;
+        let whole_before = passing.events.is_empty();
+        {
+            let Passing { events, hide_usage, done, finished, held, .. } = &mut passing;
+            let usage = &mut self.usage;
+            let mut judge = |event: &[u8]| {
+                let data = events::data(event);
+                if data == b"[DONE]" {
+                    *done = true;
+                    return Fate::Pass;
+                }
+                *finished |= events::contains(data, b"\"finish_reason\":\"")
+                    || events::contains(data, b"\"finish_reason\": \"");
+                if *held && failure.is_none() && events::contains(data, b"\"error\"") {
+                    failure = error_event(event, data);
+                }
+                if events::contains(data, b"\"usage\"") && counted(data, usage) && *hide_usage {
+                    dropped = true;
+                    return Fate::Drop;
+                }
+                Fate::Pass
+            };
+            events.push(bytes, &mut out, &mut judge);
+            if end {
+                events.end(&mut out, &mut judge);
+            }
+        }
+        if let Some(error) = failure {
+            return self.failed(error);
+        }
+        let cut = end && !passing.done && !passing.finished;
+        if cut && passing.held && out.is_empty() {
+            return self.failed(truncated());
+        }
+        if cut {
+            let error = truncated();
+            out.extend_from_slice(b"\n\ndata: ");
+            error.write_openai(&mut out);
+            out.extend_from_slice(b"\n\n");
+            self.failure = Some(error);
+        }
+        let release = (passing.held && !out.is_empty()).then(Vec::new);
+        passing.held &= release.is_none();
+        let same = whole_before && passing.events.is_empty() && !dropped && !cut;
+        self.reply = if end { Reply::Said } else { Reply::Passing(passing) };
+        Step { bytes: (!same).then_some(out), release }
+    }
+
+    fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
+        let told = {
+            let Translated { framer, decoder, writer, .. } = &mut translated;
+            let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, writer));
+            if end && told.is_ok() && !decoder.done() {
+                told =
+                    framer.end(&mut |frame| decoder.frame(frame, writer)).and_then(|()| decoder.end(writer));
+            }
+            told
+        };
+        self.usage = translated.writer.counted().or(self.usage);
+        let done = told.is_ok() && (end || translated.decoder.done());
+        if let Err(error) = told {
+            if translated.held && translated.writer.out.is_empty() {
+                return self.failed(error);
+            }
+            translated.writer.fail(&error);
+            self.failure = Some(error);
+        } else if done {
+            // The decoder may still have something to tell.
+            if !end && let Err(error) = translated.decoder.end(&mut translated.writer) {
+                translated.writer.fail(&error);
+                self.failure = Some(error);
+            } else {
+                self.usage = translated.writer.counted().or(self.usage);
+                translated.writer.end();
+            }
+        }
+        let out = std::mem::take(&mut translated.writer.out);
+        let release = (translated.held && !out.is_empty()).then(Vec::new);
+        translated.held &= release.is_none();
+        if !done && !end && self.failure.is_none() {
+            self.reply = Reply::Translated(translated);
+        }
+        Step { bytes: Some(out), release }
+    }
+}
+
+fn json_type() -> Edit {
+    ("content-type", Some("application/json".to_owned()))
+}
+
+/// The error in an event, where it is one.
+fn error_event(event: &[u8], data: &[u8]) -> Option<Error> {
+    let text = std::str::from_utf8(data).ok()?;
+    let mut cursor = Cursor::new(text);
+    let value: Json<'_> = cursor.json().ok()?;
+    let named = event.starts_with(b"event: error") || event.starts_with(b"event:error");
+    let inner = value.field("error").filter(|error| !error.is_null());
+    (named || inner.is_some()).then(|| Said::read(data).into_error(200, "The provider"))
+}
+
+/// Reads the usage of an event. True when the event is nothing but usage: no choice speaks in it.
+fn counted(data: &[u8], usage: &mut Option<crate::meter::Usage>) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let mut cursor = Cursor::new(text);
+    let Ok(chunk) = cursor.json() else { return false };
+    let Some(value) = chunk.field("usage").filter(|value| value.kind() == JsonKind::Object) else {
+        return false;
+    };
+    *usage = Some(dialect::openai::usage(value));
+    chunk
+        .field("choices")
+        .is_some_and(|choices| choices.kind() == JsonKind::Array && choices.items().is_empty())
+}
