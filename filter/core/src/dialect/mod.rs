@@ -84,7 +84,7 @@ pub fn screen(request: &mut ChatRequest<'_>, supported: ParamSet, to: &Target) -
         if known {
             continue;
         }
-        if asked.has(*param) && !to.drop_params {
+        if asked.has(*param) && !to.drop_params && !to.provider.quirks.ignored.has(*param) {
             return Err(unsupported(*param, to));
         }
         request.remove(param.name());

@@ -1,0 +1,395 @@
+//! The gateway role, without I/O: who may ask, what is asked for, and which target is tried first.
+//!
+//! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
+
+use std::rc::Rc;
+
+use subtle::ConstantTimeEq;
+
+use crate::attempt::Endpoint;
+use crate::config::{PluginConfig, Role, Target};
+use crate::dialect::unsupported;
+use crate::error::{Error, Kind};
+use crate::json::Out;
+use crate::openai::{ChatRequest, Param};
+use crate::provider::auth::Env;
+use crate::route::Routes;
+
+/// Headers in which clients of the various SDKs show their key.
+const KEY_HEADERS: &[&str] =
+    &["authorization", "x-litellm-api-key", "api-key", "x-api-key", "x-goog-api-key"];
+
+/// A checked configuration of the gateway or inline role.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The targets.
+    pub targets: Vec<Rc<Target>>,
+    /// The routes.
+    pub routes: Routes,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    master_key: Option<String>,
+    inline: bool,
+}
+
+/// A request's head.
+#[derive(Debug)]
+pub struct RequestHead<'h> {
+    /// `:method`
+    pub method: &'h str,
+    /// `:path`
+    pub path: &'h str,
+    /// All headers, names in lower case.
+    pub headers: &'h [(String, String)],
+    /// Whether no body follows.
+    pub end: bool,
+}
+
+/// What becomes of a request, told by its head.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is none of our business.
+    Pass,
+    /// It is answered at once.
+    Reply(Reply),
+    /// Its body must be read.
+    Read(Endpoint),
+}
+
+/// An answer of the gateway's own.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// Headers beside `content-type`.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan<'g> {
+    /// The place of the target that is tried first.
+    pub target: usize,
+    /// The cluster that tries it.
+    pub cluster: &'g str,
+    /// The route's name.
+    pub route: &'g str,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+}
+
+impl From<&Error> for Reply {
+    fn from(error: &Error) -> Self {
+        Self { status: error.http_status(), body: error.to_openai(), headers: Vec::new() }
+    }
+}
+
+impl Gateway {
+    /// Checks a raw config. `env` looks environment variables up.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the log.
+    pub fn check(raw: PluginConfig, env: &Env<'_>) -> Result<Self, String> {
+        let master_key = match &raw.master_key {
+            None => None,
+            Some(setting) => {
+                Some(setting.value(env).ok_or("master_key: its environment variable is not set")?)
+            }
+        };
+        let mut targets = Vec::with_capacity(raw.targets.len());
+        for target in raw.targets {
+            let id = target.id.clone();
+            targets.push(Rc::new(Target::check(target).map_err(|why| format!("target '{id}': {why}"))?));
+        }
+        let routes = Routes::check(raw.routes, &targets)?;
+        let inline = raw.role == Role::Inline;
+        Ok(Self { targets, routes, max_body_bytes: raw.max_body_bytes, master_key, inline })
+    }
+
+    /// Judges a request by its head.
+    #[must_use]
+    pub fn head(&self, head: &RequestHead<'_>) -> Verdict {
+        let path = head.path.split(['?', '#']).next().unwrap_or_default();
+        let path = path.strip_prefix("/v1/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
+        match self.judge(path, head) {
+            Ok(verdict) => verdict,
+            Err(error) => Verdict::Reply(Reply::from(&error)),
+        }
+    }
+
+    fn judge(&self, path: &str, head: &RequestHead<'_>) -> Result<Verdict, Error> {
+        match (head.method, path) {
+            ("GET", "health/liveliness" | "health/liveness") => {
+                return Ok(Verdict::Reply(json(b"\"I'm alive!\"".to_vec())));
+            }
+            ("GET", "health/readiness") => {
+                return Ok(Verdict::Reply(json(b"{\"status\":\"healthy\"}".to_vec())));
+            }
+            _ => {}
+        }
+        let endpoint = match path {
+            "chat/completions" => Endpoint::Chat,
+            "embeddings" => Endpoint::Embeddings,
+            _ if path == "models" || path.starts_with("models/") => {
+                self.authenticate(head.headers)?;
+                return if head.method == "GET" { self.models(path) } else { Err(wrong_method(head, "GET")) };
+            }
+            // A listener that serves others too: what isn't ours goes its way.
+            _ if self.inline => return Ok(Verdict::Pass),
+            _ => {
+                self.authenticate(head.headers)?;
+                return Err(unknown_path(head));
+            }
+        };
+        self.authenticate(head.headers)?;
+        if head.method != "POST" {
+            return Err(wrong_method(head, "POST"));
+        }
+        let header = |name: &str| {
+            head.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        };
+        if let Some(encoding) =
+            header("content-encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+        {
+            let message =
+                format!("The request body is encoded as '{encoding}': send it without content-encoding.");
+            return Err(Error::client(Kind::InvalidRequest, message)
+                .status(415)
+                .code("unsupported_content_encoding"));
+        }
+        let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.max_body_bytes) {
+            return Err(self.too_large());
+        }
+        if head.end {
+            return Err(Error::invalid("The request body is empty: send a JSON object.").code("invalid_json"));
+        }
+        Ok(Verdict::Read(endpoint))
+    }
+
+    /// The refusal of a body over the limit.
+    #[must_use]
+    pub fn too_large(&self) -> Error {
+        let limit = self.max_body_bytes;
+        Error::client(Kind::TooLarge, format!("The request body is larger than the limit of {limit} bytes."))
+    }
+
+    fn authenticate(&self, headers: &[(String, String)]) -> Result<(), Error> {
+        let Some(master) = &self.master_key else { return Ok(()) };
+        let refused = |message: &str| {
+            Error::client(Kind::Authentication, message)
+                .typed("invalid_request_error")
+                .code("invalid_api_key")
+        };
+        let shown = KEY_HEADERS.iter().find_map(|name| {
+            let (_, value) = headers.iter().find(|(known, _)| known == name)?;
+            let bare = match value.split_at_checked(7) {
+                Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key,
+                _ => value,
+            };
+            Some(bare.trim())
+        });
+        match shown.filter(|key| !key.is_empty()) {
+            None => Err(refused(
+                "You didn't provide an API key: send it as a bearer token in the Authorization header.",
+            )),
+            // In constant time: how long a refusal takes must not tell how much of a key was right.
+            Some(key) if bool::from(key.as_bytes().ct_eq(master.as_bytes())) => Ok(()),
+            Some(_) => Err(refused("Incorrect API key provided.")),
+        }
+    }
+
+    fn models(&self, path: &str) -> Result<Verdict, Error> {
+        let mut body = Vec::with_capacity(1024);
+        match path.strip_prefix("models/") {
+            None => {
+                body.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
+                for route in self.routes.iter().filter(|route| !route.hidden) {
+                    model(&route.name, &mut body);
+                }
+                body.extend_from_slice(b"]}");
+            }
+            Some(name) => {
+                let name = percent_decoded(name);
+                if self.routes.find(&name).is_none() {
+                    return Err(unknown_model(&name));
+                }
+                model(&name, &mut body);
+            }
+        }
+        Ok(Verdict::Reply(json(body)))
+    }
+
+    /// Judges a request by its body: names its route and picks the target that is tried first. `random` is evenly drawn.
+    ///
+    /// # Errors
+    /// A client error when the body is wrong, asks for a model that isn't there, or for what its target can't do.
+    pub fn body(&self, endpoint: Endpoint, body: &[u8], random: u64) -> Result<Plan<'_>, Error> {
+        if body.len() > self.max_body_bytes {
+            return Err(self.too_large());
+        }
+        let (asked, stream, request);
+        match endpoint {
+            Endpoint::Chat => {
+                let chat = ChatRequest::parse(body)?;
+                (asked, stream) = (chat.model.plain(), chat.stream);
+                request = Some(chat);
+            }
+            Endpoint::Embeddings => {
+                let fields = crate::openai::request::top_level(body)?;
+                let field = fields.iter().find(|(key, _)| key.is("model")).map(|(_, value)| *value);
+                (asked, stream, request) =
+                    (crate::openai::request::required_model(field)?.plain(), false, None);
+            }
+        }
+        let (_, route) = self.routes.find(&asked).ok_or_else(|| unknown_model(&asked))?;
+        let choice = route.pick(random).ok_or_else(|| Error::internal("a route without targets"))?;
+        let target =
+            self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
+        if let Some(request) = &request {
+            expressible(request, target)?;
+        }
+        Ok(Plan { target: choice.target, cluster: &choice.cluster, route: &route.name, stream })
+    }
+}
+
+/// Refuses what `target` can't express while nothing has been sent yet.
+fn expressible(request: &ChatRequest<'_>, target: &Target) -> Result<(), Error> {
+    if target.drop_params {
+        return Ok(());
+    }
+    let supported = target.provider.dialect.supports().without(target.provider.quirks.unsupported);
+    let asked = request.asked().without(supported).without(target.provider.quirks.ignored);
+    let listed = |names: &[String], param: Param| names.iter().any(|name| name == param.name());
+    let refused = Param::ALL.iter().find(|param| {
+        asked.has(**param)
+            && !listed(&target.allowed_openai_params, **param)
+            && !listed(&target.additional_drop_params, **param)
+    });
+    refused.map_or(Ok(()), |param| Err(unsupported(*param, target)))
+}
+
+fn json(body: Vec<u8>) -> Reply {
+    Reply { status: 200, body, headers: Vec::new() }
+}
+
+/// OpenAI's model object. The time is the one that LiteLLM gives for every model.
+fn model(name: &str, out: &mut Vec<u8>) {
+    out.open(b'{');
+    out.field_text("id", name);
+    out.field_text("object", "model");
+    out.field_number("created", 1_677_610_602);
+    out.field_text("owned_by", "openai");
+    out.close(b'}');
+}
+
+fn unknown_model(name: &str) -> Error {
+    let short: String = name.chars().take(200).collect();
+    let message = format!("The model `{short}` does not exist or you do not have access to it.");
+    Error::client(Kind::NotFound, message)
+        .typed("invalid_request_error")
+        .param("model")
+        .code("model_not_found")
+}
+
+fn unknown_path(head: &RequestHead<'_>) -> Error {
+    let path: String = head.path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    let message = format!(
+        "Unknown request URL: {} {path}. Dragoman serves /v1/chat/completions, /v1/embeddings and /v1/models.",
+        head.method
+    );
+    Error::client(Kind::NotFound, message).typed("invalid_request_error").code("unknown_url")
+}
+
+fn wrong_method(head: &RequestHead<'_>, right: &str) -> Error {
+    let message = format!("Not allowed to {} here: use {right}.", head.method);
+    Error::client(Kind::InvalidRequest, message).status(405).code("method_not_allowed")
+}
+
+/// `text` with its percent escapes decoded; one that is malformed stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escape = tail.first_chunk::<2>().filter(|_| *first == b'%').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 16).ok()
+        });
+        match escape {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway() -> Gateway {
+        let config = r#"{
+            "role": "gateway", "master_key": {"env": "KEY"}, "max_body_bytes": 100,
+            "targets": [{"id": "t", "provider": "openai", "model": "gpt"}],
+            "routes": [{"name": "gpt", "targets": [{"target": "t", "cluster": "c"}]},
+                       {"name": "a/b*", "hidden": true, "targets": [{"target": "t", "cluster": "c"}]}]
+        }"#;
+        let env = |name: &str| (name == "KEY").then(|| "sk-1".to_owned());
+        Gateway::check(serde_json::from_str(config).unwrap(), &env).unwrap()
+    }
+
+    fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        match gateway().head(&RequestHead { method, path, headers: &headers, end: false }) {
+            Verdict::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
+            Verdict::Read(_) => (0, String::new()),
+            Verdict::Pass => (1, String::new()),
+        }
+    }
+
+    #[test]
+    fn heads() {
+        let key = ("authorization", "Bearer sk-1");
+        assert_eq!(ask("GET", "/health/liveliness", &[]).0, 200);
+        for path in ["/v1/chat/completions", "/chat/completions?x=1"] {
+            assert_eq!(ask("POST", path, &[key]).0, 0);
+        }
+        for wrong in [
+            &[][..],
+            &[("authorization", "Bearer sk-2")],
+            &[("authorization", "Bearer ")],
+            &[("x-api-key", "")],
+        ] {
+            let (status, body) = ask("POST", "/v1/chat/completions", wrong);
+            assert_eq!(status, 401);
+            assert!(body.contains("\"code\":\"invalid_api_key\"") && !body.contains("sk-"), "{body}");
+        }
+        assert_eq!(ask("POST", "/v1/chat/completions", &[("x-api-key", "sk-1")]).0, 0);
+        assert_eq!(ask("GET", "/v1/chat/completions", &[key]).0, 405);
+        assert_eq!(ask("POST", "/v1/what", &[key]).0, 404);
+        assert_eq!(ask("POST", "/v1/chat/completions", &[key, ("content-length", "101")]).0, 413);
+        assert_eq!(ask("POST", "/v1/chat/completions", &[key, ("content-encoding", "br")]).0, 415);
+        let (_, models) = ask("GET", "/v1/models", &[key]);
+        assert!(models.contains("\"id\":\"gpt\"") && !models.contains("a/b"));
+        assert_eq!(ask("GET", "/v1/models/a%2Fbc", &[key]).0, 200);
+        assert_eq!(ask("GET", "/v1/models/nope", &[key]).0, 404);
+    }
+
+    #[test]
+    fn bodies() {
+        let gateway = gateway();
+        let plan = gateway.body(Endpoint::Chat, br#"{"model":"gpt","messages":[{}]}"#, 7).unwrap();
+        assert_eq!((plan.cluster, plan.route), ("c", "gpt"));
+        let error = gateway.body(Endpoint::Chat, br#"{"model":"x","messages":[{}]}"#, 7).unwrap_err();
+        assert_eq!((error.http_status(), error.code.as_deref()), (404, Some("model_not_found")));
+        assert_eq!(gateway.body(Endpoint::Chat, &[b' '; 101], 7).unwrap_err().http_status(), 413);
+    }
+}

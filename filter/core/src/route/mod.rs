@@ -1,0 +1,152 @@
+//! From the name that a client asks for to a route, and from a route to the target that is tried first.
+
+use hashbrown::HashMap;
+
+use crate::config::{RouteConfig, Target};
+
+/// A model name and its targets.
+#[derive(Debug)]
+pub struct Route {
+    /// The name; may hold a `*`.
+    pub name: String,
+    /// Whether `/v1/models` leaves it out.
+    pub hidden: bool,
+    /// What can be tried first.
+    pub choices: Vec<Choice>,
+}
+
+/// A target as the first choice of a route.
+#[derive(Debug)]
+pub struct Choice {
+    /// The target's place in the gateway's list.
+    pub target: usize,
+    /// The cluster that tries it first.
+    pub cluster: String,
+    /// Its share of the requests.
+    pub weight: u64,
+}
+
+/// All routes, found by name.
+#[derive(Debug, Default)]
+pub struct Routes {
+    all: Vec<Route>,
+    exact: HashMap<String, usize>,
+    /// What stands before and behind the `*`, longest first: the most specific one wins.
+    wild: Vec<(String, String, usize)>,
+}
+
+impl Routes {
+    /// Checks raw routes against the targets that they name.
+    ///
+    /// # Errors
+    /// What is wrong, for the config's author.
+    pub fn check(raw: Vec<RouteConfig>, targets: &[std::rc::Rc<Target>]) -> Result<Self, String> {
+        let places: HashMap<&str, usize> =
+            targets.iter().enumerate().map(|(place, target)| (target.id.as_str(), place)).collect();
+        let mut routes = Self::default();
+        for route in raw {
+            let mut choices = Vec::with_capacity(route.targets.len());
+            for choice in route.targets {
+                let target = *places.get(choice.target.as_str()).ok_or_else(|| {
+                    format!("route '{}' names the target '{}', which is not there", route.name, choice.target)
+                })?;
+                choices.push(Choice { target, cluster: choice.cluster, weight: choice.weight });
+            }
+            if choices.iter().all(|choice| choice.weight == 0) {
+                return Err(format!("route '{}' has no target with a weight", route.name));
+            }
+            let place = routes.all.len();
+            match route.name.split_once('*') {
+                Some((head, tail)) => routes.wild.push((head.to_owned(), tail.to_owned(), place)),
+                None => {
+                    if routes.exact.insert(route.name.clone(), place).is_some() {
+                        return Err(format!("two routes are named '{}'", route.name));
+                    }
+                }
+            }
+            routes.all.push(Route { name: route.name, hidden: route.hidden, choices });
+        }
+        routes.wild.sort_by_key(|(head, tail, _)| std::cmp::Reverse(head.len() + tail.len()));
+        Ok(routes)
+    }
+
+    /// The route for `name`: its own, else the most specific wildcard's.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(usize, &Route)> {
+        let place = self.exact.get(name).copied().or_else(|| {
+            let fits = |(head, tail, _): &&(String, String, usize)| {
+                name.len() >= head.len() + tail.len()
+                    && name.starts_with(head)
+                    && name.ends_with(tail.as_str())
+            };
+            self.wild.iter().find(fits).map(|(_, _, place)| *place)
+        })?;
+        Some((place, self.all.get(place)?))
+    }
+
+    /// The route at `place`.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&Route> {
+        self.all.get(place)
+    }
+
+    /// Every route, in the config's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.all.iter()
+    }
+}
+
+impl Route {
+    /// The choice that `random`, evenly drawn from all of `u64`, falls on: each in proportion to its weight.
+    #[must_use]
+    pub fn pick(&self, random: u64) -> Option<&Choice> {
+        let total: u64 = self.choices.iter().map(|choice| choice.weight).sum();
+        let mut point = random.checked_rem(total)?;
+        self.choices.iter().find(|choice| {
+            let here = point < choice.weight;
+            point = point.saturating_sub(choice.weight);
+            here
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RouteTargetConfig;
+
+    fn routes(names: &[&str]) -> Routes {
+        let json = r#"{"id":"t","provider":"openai","model":"*"}"#;
+        let targets = [std::rc::Rc::new(Target::from_json(json).unwrap())];
+        let choice = || RouteTargetConfig { target: "t".into(), cluster: "c".into(), weight: 1 };
+        let raw = names.iter().map(|name| RouteConfig {
+            name: (*name).into(),
+            hidden: false,
+            targets: vec![choice()],
+        });
+        Routes::check(raw.collect(), &targets).unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_name_wins() {
+        let routes = routes(&["*", "anthropic/*", "anthropic/claude-*-latest", "anthropic/claude-x"]);
+        let found = |name: &str| routes.find(name).unwrap().1.name.clone();
+        assert_eq!(found("anthropic/claude-x"), "anthropic/claude-x");
+        assert_eq!(found("anthropic/claude-9-latest"), "anthropic/claude-*-latest");
+        assert_eq!(found("anthropic/claude--latest"), "anthropic/claude-*-latest");
+        assert_eq!(found("anthropic/claude-latest"), "anthropic/*");
+        assert_eq!(found("gpt"), "*");
+    }
+
+    #[test]
+    fn picks_follow_the_weights() {
+        let choice = |weight| Choice { target: 0, cluster: String::new(), weight };
+        let route =
+            Route { name: String::new(), hidden: false, choices: vec![choice(1), choice(0), choice(3)] };
+        let counts = (0..400).fold([0; 4], |mut counts, random| {
+            counts[route.pick(random).unwrap().weight as usize] += 1;
+            counts
+        });
+        assert_eq!(counts, [0, 100, 0, 300]);
+    }
+}
