@@ -271,6 +271,7 @@ impl Target {
                 let url = url.trim_end_matches('/');
                 // Users give the base, the base with its version, or the whole endpoint; all three mean the same.
                 let url = url.strip_suffix(provider.chat).unwrap_or(url);
+                let url = url.strip_suffix(provider.embeddings).unwrap_or(url);
                 if provider.base_suffix.is_empty() || url.ends_with(provider.base_suffix) {
                     url.to_owned()
                 } else {

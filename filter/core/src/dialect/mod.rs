@@ -7,7 +7,8 @@ pub mod openai;
 
 use crate::config::Target;
 use crate::error::{Error, Said};
-use crate::openai::{ChatRequest, Param, ParamSet, Sink};
+use crate::json::Str;
+use crate::openai::{ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
 use crate::wire::{Frame, FrameKind};
 
 /// One body language. Pure: no state, no I/O.
@@ -35,6 +36,27 @@ pub trait Dialect: Sync {
 
     /// A decoder for a new stream.
     fn stream(&self) -> Box<dyn StreamDecoder>;
+
+    /// Appends the native body of an embeddings request. [`screen_embeddings`] has been called.
+    ///
+    /// # Errors
+    /// A client error when the request can't be said in this language; so says a language without embeddings.
+    fn encode_embeddings<'a>(
+        &self,
+        _request: &EmbeddingsRequest<'a>,
+        to: &'a Target,
+        _body: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        Err(no_embeddings(to))
+    }
+
+    /// Reads a native embeddings reply into `writer`.
+    ///
+    /// # Errors
+    /// An upstream error when it is malformed, or is an error in a reply's clothes.
+    fn decode_embeddings(&self, _body: &[u8], _writer: &mut EmbeddingWriter) -> Result<(), Error> {
+        Err(Error::internal("embeddings were asked of a language that has none"))
+    }
 
     /// Whether replies are in OpenAI's own form already and pass byte for byte.
     fn native(&self) -> bool {
@@ -92,10 +114,59 @@ pub fn screen(request: &mut ChatRequest<'_>, supported: ParamSet, to: &Target) -
     Ok(())
 }
 
+/// The same policy for an embeddings request: `additional_drop_params` are always left out, what the vendor refuses
+/// (`quirks.embeddings.unsupported`) is left out under `drop_params`, else refused by name.
+///
+/// # Errors
+/// A client error that names the field and the provider.
+pub fn screen_embeddings(request: &mut EmbeddingsRequest<'_>, to: &Target) -> Result<(), Error> {
+    for name in &to.additional_drop_params {
+        request.remove(name);
+    }
+    for name in to.provider.quirks.embeddings.unsupported {
+        let allowed = to.allowed_openai_params.iter().any(|allowed| allowed == name);
+        if !allowed && request.field(name).is_some() {
+            if !to.drop_params {
+                return Err(unsupported_field(name, to));
+            }
+            request.remove(name);
+        }
+    }
+    Ok(())
+}
+
+/// The texts of an embeddings request, for a language that knows no other input.
+///
+/// # Errors
+/// A client error when they are given as tokens or in a vendor's own form.
+pub fn texts<'a>(request: &EmbeddingsRequest<'a>, to: &Target) -> Result<Vec<Str<'a>>, Error> {
+    request.input.texts().ok_or_else(|| {
+        let provider = to.provider.name;
+        Error::invalid(format!(
+            "{provider} embeds texts only: give 'input' as a string or an array of strings."
+        ))
+        .param("input")
+    })
+}
+
+/// The refusal of an embeddings request by a target that has no such endpoint.
+#[must_use]
+pub fn no_embeddings(to: &Target) -> Error {
+    let provider = to.provider.name;
+    Error::client(crate::error::Kind::NotFound, format!("{provider} has no embeddings endpoint."))
+        .param("model")
+}
+
 /// The refusal of a parameter, or of a value of it, that `to` can't express.
 #[must_use]
 pub fn unsupported(param: Param, to: &Target) -> Error {
-    let (name, provider) = (param.name(), to.provider.name);
+    unsupported_field(param.name(), to)
+}
+
+/// The refusal of a field of the request that `to` can't express.
+#[must_use]
+pub fn unsupported_field(name: &str, to: &Target) -> Error {
+    let provider = to.provider.name;
     Error::client(
         crate::error::Kind::UnsupportedParameter,
         format!(

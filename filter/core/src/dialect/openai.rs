@@ -4,6 +4,8 @@
 //! passes byte for byte, so decoding serves clients of other languages, and the meter.
 //! Source: <https://platform.openai.com/docs/api-reference/chat>.
 
+mod embeddings;
+
 use super::{Dialect, StreamDecoder, bare_error, truncated};
 use crate::config::Target;
 use crate::error::{Error, Said};
@@ -11,7 +13,10 @@ use crate::json::{Cursor, FromJson, Json, Kind, Out, Str};
 use crate::json_view;
 use crate::meter::Usage;
 use crate::openai::params::GATEWAY_ONLY;
-use crate::openai::{ChatRequest, Finish, FinishReason, Param, ParamSet, Piece, Sink, Start};
+use crate::openai::{
+    ChatRequest, EmbeddingWriter, EmbeddingsRequest, Finish, FinishReason, Param, ParamSet, Piece, Sink,
+    Start,
+};
 use crate::wire::Frame;
 
 /// The language.
@@ -90,6 +95,20 @@ impl Dialect for OpenAi {
 
     fn stream(&self) -> Box<dyn StreamDecoder> {
         Box::<Chunks>::default()
+    }
+
+    fn encode_embeddings<'a>(
+        &self,
+        request: &EmbeddingsRequest<'a>,
+        to: &'a Target,
+        body: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        embeddings::encode(request, to, body);
+        Ok(())
+    }
+
+    fn decode_embeddings(&self, body: &[u8], writer: &mut EmbeddingWriter) -> Result<(), Error> {
+        embeddings::decode(body, writer)
     }
 
     fn native(&self) -> bool {

@@ -2,9 +2,11 @@
 //!
 //! [`request`] is the borrowed view of what a client asks, [`sink`] the form in which replies arrive from any dialect,
 //! and the two writers put a reply back into OpenAI's form: [`completion`] as one object, [`chunk`] as a stream.
+//! [`embeddings`] is the other endpoint's language: its request, and its reply's writer.
 
 pub mod chunk;
 pub mod completion;
+pub mod embeddings;
 pub mod message;
 pub mod params;
 pub mod request;
@@ -12,6 +14,7 @@ pub mod sink;
 
 pub use chunk::ChunkWriter;
 pub use completion::CompletionWriter;
+pub use embeddings::{EmbeddingWriter, EmbeddingsRequest};
 pub use message::{Content, Message, Part, Role, ToolCall};
 pub use params::{Param, ParamSet};
 pub use request::{ChatRequest, FunctionTool, ResponseFormat, Tool, ToolChoice};

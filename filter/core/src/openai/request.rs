@@ -430,7 +430,9 @@ pub fn required_model(model: Option<Json<'_>>) -> Result<Str<'_>, Error> {
     model.as_str().filter(|name| !name.is_empty()).ok_or_else(|| wrong("model", "a model's name"))
 }
 
-fn missing(name: &str) -> Error {
+/// A 400 for a field that must be there.
+#[must_use]
+pub fn missing(name: &str) -> Error {
     Error::client(ErrorKind::InvalidRequest, format!("The request has no '{name}'."))
         .param(name)
         .code("missing_required_parameter")

@@ -26,7 +26,7 @@ pub struct Provider {
     pub base: &'static str,
     /// What an `api_base` must end with: appended when it doesn't. Empty when any base is right.
     pub base_suffix: &'static str,
-    /// The path of a chat request, behind the base.
+    /// The path of a chat request, behind the base; empty where there is none.
     pub chat: &'static str,
     /// The path of a streaming chat request, where it differs; else empty.
     pub stream: &'static str,
@@ -75,6 +75,27 @@ pub struct Quirks {
     pub reasoning_models: &'static [&'static str],
     /// Whether the key may be missing (a server of one's own).
     pub key_optional: bool,
+    /// Where its embeddings differ.
+    pub embeddings: EmbeddingQuirks,
+}
+
+/// Where a vendor's embeddings differ from its dialect's. Fields are named as in OpenAI's request.
+pub struct EmbeddingQuirks {
+    /// Fields that the vendor refuses.
+    pub unsupported: &'static [&'static str],
+    /// Fields that are left out silently, as they do nothing there or have only one value.
+    pub ignored: &'static [&'static str],
+    /// Fields by another name: (OpenAI's, the vendor's).
+    pub rename: &'static [(&'static str, &'static str)],
+    /// Whether it answers in base64 when asked. Else it isn't asked, and its numbers are converted here.
+    pub base64: bool,
+}
+
+impl EmbeddingQuirks {
+    /// Embeddings like OpenAI's, in arrays of numbers only.
+    pub const NONE: Self = Self { unsupported: &[], ignored: &[], rename: &[], base64: false };
+    /// Embeddings like OpenAI's in both of its formats.
+    pub const BASE64: Self = Self { base64: true, ..Self::NONE };
 }
 
 impl Quirks {
@@ -85,6 +106,7 @@ impl Quirks {
         rename: &[],
         reasoning_models: &[],
         key_optional: false,
+        embeddings: EmbeddingQuirks::NONE,
     };
 }
 

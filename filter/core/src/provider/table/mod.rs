@@ -1,5 +1,6 @@
 //! The rows, a file per family.
 
+mod embedders;
 mod openai;
 
 use super::{Auth, Provider, Quirks};
@@ -28,7 +29,7 @@ const COMPATIBLE: Provider = Provider {
     docs: "",
 };
 
-static FAMILIES: &[&[Provider]] = &[openai::ROWS];
+static FAMILIES: &[&[Provider]] = &[openai::ROWS, embedders::ROWS];
 
 /// Every vendor.
 pub fn all() -> impl Iterator<Item = &'static Provider> {

@@ -1,7 +1,7 @@
 //! OpenAI itself.
 
 use super::COMPATIBLE;
-use crate::provider::{Provider, Quirks};
+use crate::provider::{EmbeddingQuirks, Provider, Quirks};
 
 pub(super) static ROWS: &[Provider] = &[Provider {
     name: "openai",
@@ -10,7 +10,11 @@ pub(super) static ROWS: &[Provider] = &[Provider {
     base: "https://api.openai.com/v1",
     key_env: &["OPENAI_API_KEY"],
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
-    quirks: Quirks { reasoning_models: &["o1", "o3", "o4", "gpt-5"], ..Quirks::NONE },
+    quirks: Quirks {
+        reasoning_models: &["o1", "o3", "o4", "gpt-5"],
+        embeddings: EmbeddingQuirks::BASE64,
+        ..Quirks::NONE
+    },
     docs: "https://platform.openai.com/docs/api-reference/chat",
     ..COMPATIBLE
 }];
