@@ -1,10 +1,10 @@
 //! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
 
-use super::{Attempt, Edit, HeadPlan, Step};
+use super::{Attempt, Edit, Endpoint, HeadPlan, Step};
 use crate::dialect::{self, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
-use crate::openai::{ChunkWriter, CompletionWriter, Sink};
+use crate::openai::{ChunkWriter, CompletionWriter, EmbeddingWriter, Sink};
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
 
@@ -199,6 +199,9 @@ impl Attempt {
             let error = provider.dialect.decode_error(whole.status, body, provider.label);
             return self.failed(error);
         }
+        if self.endpoint == Endpoint::Embeddings {
+            return self.embeddings(body, moved);
+        }
         if self.stream {
             return self.streamed_whole(whole, body);
         }
@@ -216,6 +219,22 @@ impl Attempt {
             return Step { bytes, release: Some(Vec::new()) };
         }
         let mut out = Vec::with_capacity(body.len() + 256);
+        writer.write(&mut out);
+        let edits = vec![json_type(), ("content-length", Some(out.len().to_string()))];
+        Step { bytes: Some(out), release: Some(edits) }
+    }
+
+    /// A list of vectors, in the format that the client wants.
+    fn embeddings(&mut self, body: &[u8], moved: bool) -> Step {
+        let mut writer = EmbeddingWriter::new(crate::json::escaped(&self.model), self.base64);
+        if let Err(error) = self.target.provider.dialect.decode_embeddings(body, &mut writer) {
+            return self.failed(error);
+        }
+        self.usage = writer.counted();
+        if writer.passes() {
+            return Step { bytes: moved.then(|| body.to_vec()), release: Some(Vec::new()) };
+        }
+        let mut out = Vec::new();
         writer.write(&mut out);
         let edits = vec![json_type(), ("content-length", Some(out.len().to_string()))];
         Step { bytes: Some(out), release: Some(edits) }

@@ -4,16 +4,18 @@ use std::borrow::Cow;
 
 use super::{Endpoint, World};
 use crate::config::{Setting, Target};
-use crate::dialect::screen;
+use crate::dialect::{no_chat, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
-use crate::openai::ChatRequest;
+use crate::openai::{ChatRequest, EmbeddingsRequest};
 use crate::provider::auth::{Outgoing, authorize};
 
 pub(super) struct Made {
     pub outgoing: Outgoing,
     pub stream: bool,
     pub include_usage: bool,
+    /// Whether vectors are wanted in base64.
+    pub base64: bool,
     pub model: String,
 }
 
@@ -30,13 +32,15 @@ pub(super) fn make(
         headers: Vec::with_capacity(8),
         body: Vec::with_capacity(body.len() + 256),
     };
-    let (template, model, stream, include_usage);
+    let (template, model, stream, include_usage, base64);
     match endpoint {
         Endpoint::Chat => {
             let mut request = ChatRequest::parse(body)?;
+            if provider.chat.is_empty() {
+                return Err(no_chat(target));
+            }
             model = target.model_for(&request.model.plain());
-            let spelled: Cow<'_, str> =
-                if model.contains(['"', '\\']) { Cow::Owned(escaped(&model)) } else { Cow::Borrowed(&model) };
+            let spelled = spelled(&model);
             request.set_model(Str::spelled(&spelled));
             for (name, value) in &target.params {
                 request.default_param(name, Json::trusted(value));
@@ -44,17 +48,35 @@ pub(super) fn make(
             let supported = provider.dialect.supports().without(provider.quirks.unsupported);
             screen(&mut request, supported, target)?;
             provider.dialect.encode(&request, target, &mut outgoing.body)?;
-            (stream, include_usage) = (request.stream, request.include_usage);
+            (stream, include_usage, base64) = (request.stream, request.include_usage, false);
             template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
         }
         Endpoint::Embeddings => {
-            return Err(Error::invalid(format!("{} has no embeddings.", provider.label)));
+            let mut request = EmbeddingsRequest::parse(body)?;
+            if provider.embeddings.is_empty() {
+                return Err(no_embeddings(target));
+            }
+            model = target.model_for(&request.model.plain());
+            let spelled = spelled(&model);
+            request.set_model(Str::spelled(&spelled));
+            for (name, value) in &target.params {
+                request.default_param(name, Json::trusted(value));
+            }
+            screen_embeddings(&mut request, target)?;
+            provider.dialect.encode_embeddings(&request, target, &mut outgoing.body)?;
+            (stream, include_usage, base64) = (false, false, request.base64);
+            template = provider.embeddings;
         }
     }
     outgoing.path = format!("{}{}", target.address.path, fill(template, target, &model, world)?);
     headers(target, &mut outgoing.headers, world)?;
     authorize(target, &mut outgoing, world.env, world.now)?;
-    Ok(Made { outgoing, stream, include_usage, model })
+    Ok(Made { outgoing, stream, include_usage, base64, model })
+}
+
+/// A model's name as it stands between a JSON string's quotes.
+fn spelled(model: &str) -> Cow<'_, str> {
+    if model.contains(['"', '\\']) { Cow::Owned(escaped(model)) } else { Cow::Borrowed(model) }
 }
 
 fn headers(target: &Target, headers: &mut Vec<(String, String)>, world: &World<'_>) -> Result<(), Error> {

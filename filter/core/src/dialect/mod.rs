@@ -149,6 +149,13 @@ pub fn texts<'a>(request: &EmbeddingsRequest<'a>, to: &Target) -> Result<Vec<Str
     })
 }
 
+/// The refusal of a chat request by a target that only embeds.
+#[must_use]
+pub fn no_chat(to: &Target) -> Error {
+    let provider = to.provider.name;
+    Error::client(crate::error::Kind::NotFound, format!("{provider} has no chat endpoint.")).param("model")
+}
+
 /// The refusal of an embeddings request by a target that has no such endpoint.
 #[must_use]
 pub fn no_embeddings(to: &Target) -> Error {

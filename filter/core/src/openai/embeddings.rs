@@ -253,15 +253,15 @@ impl EmbeddingWriter {
         Ok(())
     }
 
-    /// The answer's body; `native` is the provider's.
+    /// Whether the native body is the answer.
     #[must_use]
-    pub fn finish(mut self, native: Vec<u8>) -> Vec<u8> {
-        if self.verbatim {
-            return native;
-        }
+    pub const fn passes(&self) -> bool {
+        self.verbatim
+    }
+
+    /// Appends the answer's body, unless the native one [passes](Self::passes).
+    pub fn write(mut self, out: &mut Vec<u8>) {
         self.rows.sort_by_key(|(index, _)| *index);
-        let mut out = native;
-        out.clear();
         out.reserve(self.vectors.len() + self.rows.len() * 64 + 128);
         out.extend_from_slice(b"{\"object\":\"list\",\"data\":[");
         for (index, at) in &self.rows {
@@ -279,7 +279,6 @@ impl EmbeddingWriter {
         out.field_number("prompt_tokens", input);
         out.field_number("total_tokens", input);
         out.extend_from_slice(b"}}");
-        out
     }
 }
 
@@ -379,7 +378,9 @@ mod tests {
             writer.vector(index as u64, Json::trusted(vector))?;
         }
         writer.usage(Usage { input: 3, ..Usage::default() });
-        Ok(serde_json::from_slice(&writer.finish(b"native".to_vec())).unwrap())
+        let mut out = Vec::new();
+        writer.write(&mut out);
+        Ok(serde_json::from_slice(&out).unwrap())
     }
 
     #[test]

@@ -138,7 +138,12 @@ mod tests {
     fn reply(base64: bool, native: &str) -> Result<String, Error> {
         let mut writer = EmbeddingWriter::new("asked", base64);
         OPENAI.decode_embeddings(native.as_bytes(), &mut writer)?;
-        Ok(String::from_utf8(writer.finish(native.as_bytes().to_vec())).unwrap())
+        if writer.passes() {
+            return Ok(native.to_owned());
+        }
+        let mut out = Vec::new();
+        writer.write(&mut out);
+        Ok(String::from_utf8(out).unwrap())
     }
 
     #[test]
