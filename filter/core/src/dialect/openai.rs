@@ -85,7 +85,8 @@ impl Dialect for OpenAi {
             if let Some(message) = &choice.message {
                 message.tell(index, &mut calls, sink);
             }
-            choice.tell_end(index, sink);
+            choice.tell_logprobs(index, sink);
+            choice.tell_finish(index, sink);
         }
         if let Some(usage) = reply.usage.map(usage) {
             sink.usage(usage);
@@ -188,10 +189,13 @@ impl Choice<'_> {
         self.index.and_then(|index| u32::try_from(index).ok()).unwrap_or(0)
     }
 
-    fn tell_end(&self, index: u32, sink: &mut dyn Sink) {
+    fn tell_logprobs(&self, index: u32, sink: &mut dyn Sink) {
         if let Some(logprobs) = self.logprobs {
             sink.piece(index, Piece::Logprobs(logprobs));
         }
+    }
+
+    fn tell_finish(&self, index: u32, sink: &mut dyn Sink) {
         if let Some(word) = self.finish_reason {
             let native = word.plain();
             sink.piece(index, Piece::Finish(Finish { reason: finish_reason(&native), native: &native }));
@@ -295,6 +299,7 @@ json_view! {
     struct UsageView<'a> {
         "prompt_tokens" => prompt: u64,
         "completion_tokens" => completion: u64,
+        "total_tokens" => total: u64,
         "prompt_tokens_details" => prompt_details: DetailsView<'a>,
         "completion_tokens_details" => completion_details: DetailsView<'a>,
         "prompt_cache_hit_tokens" => cache_hit: u64,
@@ -320,12 +325,19 @@ pub fn usage(value: Json<'_>) -> Usage {
     let view: UsageView<'_> = value.read().unwrap_or_default();
     let prompt = view.prompt_details.unwrap_or_default();
     let completion = view.completion_details.unwrap_or_default();
+    let reasoning = completion.reasoning.or(view.reasoning);
+    let (input, mut output) = (view.prompt.unwrap_or(0), view.completion.unwrap_or(0));
+    // xAI leaves reasoning out of its completions and puts it into the total: <https://docs.x.ai/docs/guides/reasoning>.
+    let with_reasoning = output.saturating_add(reasoning.unwrap_or(0));
+    if view.total == Some(input.saturating_add(with_reasoning)) {
+        output = with_reasoning;
+    }
     Usage {
-        input: view.prompt.unwrap_or(0),
-        output: view.completion.unwrap_or(0),
+        input,
+        output,
         cached: prompt.cached.or(view.cache_hit).or(view.cached).or(view.num_cached),
         cache_write: prompt.cache_write,
-        reasoning: completion.reasoning.or(view.reasoning),
+        reasoning,
         audio_input: prompt.audio,
         audio_output: completion.audio,
         image_input: prompt.image,
@@ -338,7 +350,8 @@ pub fn usage(value: Json<'_>) -> Usage {
 #[derive(Debug, Default)]
 struct Chunks {
     started: bool,
-    finished: bool,
+    /// The choices that have told why they ended.
+    ended: Vec<u32>,
     done: bool,
     calls: Calls,
 }
@@ -367,8 +380,12 @@ impl StreamDecoder for Chunks {
             if let Some(delta) = &choice.delta {
                 delta.tell(index, &mut self.calls, sink);
             }
-            self.finished |= choice.finish_reason.is_some();
-            choice.tell_end(index, sink);
+            choice.tell_logprobs(index, sink);
+            // OpenRouter repeats the finish reason of a choice that has ended.
+            if choice.finish_reason.is_some() && !self.ended.contains(&index) {
+                self.ended.push(index);
+                choice.tell_finish(index, sink);
+            }
         }
         if let Some(value) = chunk.usage.or_else(|| chunk.x_groq.and_then(|extra| extra.usage)) {
             sink.usage(usage(value));
@@ -382,6 +399,6 @@ impl StreamDecoder for Chunks {
 
     fn end(&mut self, _sink: &mut dyn Sink) -> Result<(), Error> {
         // Several vendors never send [DONE]; a finish reason ends their streams.
-        if self.done || self.finished { Ok(()) } else { Err(truncated()) }
+        if self.done || !self.ended.is_empty() { Ok(()) } else { Err(truncated()) }
     }
 }

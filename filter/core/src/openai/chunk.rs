@@ -88,18 +88,24 @@ impl ChunkWriter {
         prefix.extend_from_slice(b"\",");
     }
 
+    /// Tells a choice's role, once.
+    fn role(&mut self, choice: u32) {
+        self.begin();
+        if self.begun.contains(&choice) {
+            return;
+        }
+        self.begun.push(choice);
+        self.out.extend_from_slice(&self.prefix);
+        self.out.extend_from_slice(b"\"choices\":[{\"index\":");
+        self.out.number(u64::from(choice));
+        self.out.extend_from_slice(
+            b",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
+        );
+    }
+
     /// Opens a chunk up to the inside of its delta.
     fn open(&mut self, choice: u32) {
-        self.begin();
-        if !self.begun.contains(&choice) {
-            self.begun.push(choice);
-            self.out.extend_from_slice(&self.prefix);
-            self.out.extend_from_slice(b"\"choices\":[{\"index\":");
-            self.out.number(u64::from(choice));
-            self.out.extend_from_slice(
-                b",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
-            );
-        }
+        self.role(choice);
         self.out.extend_from_slice(&self.prefix);
         self.out.extend_from_slice(b"\"choices\":[{\"index\":");
         // `number` puts no comma behind a colon.
@@ -140,12 +146,8 @@ impl Sink for ChunkWriter {
 
     fn piece(&mut self, choice: u32, piece: Piece<'_>) {
         match piece {
-            Piece::Text(text) if text.is_empty() => {
-                // An empty delta still tells that the choice has begun.
-                if !self.begun.contains(&choice) {
-                    self.delta(choice, b"\"content\":\"", "", b"\"");
-                }
-            }
+            // An empty delta still tells that the choice has begun.
+            Piece::Text(text) if text.is_empty() => self.role(choice),
             Piece::Text(text) => self.delta(choice, b"\"content\":\"", text.raw(), b"\""),
             Piece::Reasoning(text) if text.is_empty() => {}
             Piece::Reasoning(text) => {

@@ -1,0 +1,269 @@
+//! Golden cases: a folder `golden/<dialect>/<case>/` whose files say what goes in and what must come out.
+//!
+//! | file | what |
+//! |---|---|
+//! | `target.json` | the target, a `TargetConfig`; needed by every case |
+//! | `request.json` | the client's OpenAI request |
+//! | `native.json` | the body that the provider must get, compared as JSON |
+//! | `error.json` | instead of it: how the request is refused |
+//! | `reply.json` | the provider's whole answer; `status` holds its HTTP status unless 200 |
+//! | `reply.sse`, `reply.ndjson`, `reply.b64` | the provider's stream; `b64` is binary, in the provider's framing |
+//! | `openai.json` | what the client of a whole answer gets, compared as JSON |
+//! | `openai.sse` | what the client of a stream gets, byte for byte, however the stream is cut |
+//!
+//! Errors, the client's and the provider's, stand as `{"status": <HTTP status for the client>, "error": {...}}`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use dragoman_core::config::Target;
+use dragoman_core::dialect::{StreamDecoder, screen};
+use dragoman_core::error::Error;
+use dragoman_core::json::escaped;
+use dragoman_core::json::{Json, Str};
+use dragoman_core::openai::{ChatRequest, ChunkWriter, CompletionWriter, Param};
+use dragoman_core::wire::{Framer, Framing};
+use serde_json::Value;
+
+use crate::cuts;
+
+/// The time at which golden replies are written, in Unix seconds.
+pub const NOW: u64 = 1_700_000_000;
+
+/// The id of golden replies whose provider gives none.
+pub const ID: &str = "chatcmpl-golden";
+
+/// A case: its name and its files.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// `<dialect>/<case>`.
+    pub name: String,
+    /// The files by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// What a case really gives: the expected files, by name, as they should be.
+pub type Outcome = BTreeMap<&'static str, Vec<u8>>;
+
+/// The files that are input; any other must be an expected one.
+const INPUTS: &[&str] =
+    &["target.json", "request.json", "reply.json", "reply.sse", "reply.ndjson", "reply.b64", "status"];
+
+/// The files that are expected output.
+pub const OUTPUTS: &[&str] = &["native.json", "error.json", "openai.json", "openai.sse"];
+
+impl Case {
+    fn file(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// Runs the case and compares.
+    ///
+    /// # Errors
+    /// Everything that differs, readably.
+    pub fn check(&self) -> Result<(), String> {
+        let outcome = self.run()?;
+        let mut wrong = String::new();
+        for name in OUTPUTS {
+            match (self.file(name), outcome.get(name)) {
+                (None, None) => {}
+                (Some(_), None) => wrong += &format!("{name}: expected, but nothing of the kind came\n"),
+                (None, Some(real)) => {
+                    wrong += &format!("{name}: missing; this came\n{}\n", String::from_utf8_lossy(real));
+                }
+                (Some(expected), Some(real)) => wrong += &difference(name, expected, real),
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// Runs the case.
+    ///
+    /// # Errors
+    /// When the case itself is wrong, or its result depends on where the stream was cut.
+    pub fn run(&self) -> Result<Outcome, String> {
+        for name in self.files.keys() {
+            if !INPUTS.contains(&name.as_str()) && !OUTPUTS.contains(&name.as_str()) {
+                return Err(format!("'{name}' is no file of a golden case"));
+            }
+        }
+        let text = self.file("target.json").ok_or("target.json is missing")?;
+        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+        let target = Target::from_json(text).map_err(|error| format!("target.json: {error}"))?;
+        let mut outcome = Outcome::new();
+        if let Some(body) = self.file("request.json") {
+            match encode(body, &target) {
+                Ok(native) => outcome.insert("native.json", native),
+                Err(error) => outcome.insert("error.json", failure(&error)),
+            };
+        }
+        let status = match self.file("status") {
+            Some(text) => String::from_utf8_lossy(text).trim().parse().map_err(|_| "status is no number")?,
+            None => 200,
+        };
+        if let Some(body) = self.file("reply.json") {
+            outcome.insert("openai.json", decode(status, body, &target));
+        }
+        for (name, framing) in [
+            ("reply.sse", Framing::Sse),
+            ("reply.ndjson", Framing::Ndjson),
+            ("reply.b64", target.provider.framing),
+        ] {
+            let Some(body) = self.file(name) else { continue };
+            let body = if name == "reply.b64" { unbase64(body)? } else { body.to_vec() };
+            outcome.insert("openai.sse", stream_under_all_cuts(&body, framing, &target)?);
+        }
+        if outcome.is_empty() { Err("neither request.json nor a reply".to_owned()) } else { Ok(outcome) }
+    }
+}
+
+fn unbase64(body: &[u8]) -> Result<Vec<u8>, String> {
+    let text: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| format!("reply.b64: {error}"))
+}
+
+/// The native body of a client's request: what an attempt does before and in [`dragoman_core::dialect::Dialect::encode`].
+fn encode(body: &[u8], target: &Target) -> Result<Vec<u8>, Error> {
+    let mut request = ChatRequest::parse(body)?;
+    for (name, value) in &target.params {
+        request.default_param(name, Json::trusted(value));
+    }
+    let model = escaped(&target.model_for(&request.model.plain()));
+    request.set_model(Str::spelled(&model));
+    let quirks = &target.provider.quirks;
+    for param in Param::ALL {
+        if quirks.ignored.has(*param) {
+            request.remove(param.name());
+        }
+    }
+    let dialect = target.provider.dialect;
+    screen(&mut request, dialect.supports().without(quirks.unsupported), target)?;
+    let mut native = Vec::new();
+    dialect.encode(&request, target, &mut native)?;
+    Ok(native)
+}
+
+fn decode(status: u16, body: &[u8], target: &Target) -> Vec<u8> {
+    let dialect = target.provider.dialect;
+    if status != 200 {
+        return failure(&dialect.decode_error(status, body, target.provider.label));
+    }
+    let mut writer = CompletionWriter::new(ID, escaped(&target.model), NOW);
+    match dialect.decode(body, &mut writer) {
+        Ok(()) => {
+            let mut out = Vec::new();
+            writer.write(&mut out);
+            out
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+fn stream_under_all_cuts(body: &[u8], framing: Framing, target: &Target) -> Result<Vec<u8>, String> {
+    let mut first: Option<Vec<u8>> = None;
+    for (how, pieces) in cuts::chunkings(body) {
+        let out = stream(&pieces, framing, target);
+        match &first {
+            None => first = Some(out),
+            Some(whole) if *whole == out => {}
+            Some(_) => return Err(format!("the stream reads otherwise when {how}")),
+        }
+    }
+    first.ok_or_else(|| "no way to cut the stream".to_owned())
+}
+
+fn stream(pieces: &[&[u8]], framing: Framing, target: &Target) -> Vec<u8> {
+    let mut decoder = target.provider.dialect.stream();
+    let mut framer = framing.framer();
+    let mut writer = ChunkWriter::new(ID, escaped(&target.model), NOW, true);
+    match read(pieces, &mut *framer, &mut *decoder, &mut writer) {
+        Ok(()) => writer.end(),
+        Err(error) => writer.fail(&error),
+    }
+    writer.out
+}
+
+/// Feeds a stream's pieces to its decoder until it ends or fails.
+///
+/// # Errors
+/// The stream's failure.
+pub fn read(
+    pieces: &[&[u8]],
+    framer: &mut dyn Framer,
+    decoder: &mut dyn StreamDecoder,
+    sink: &mut dyn dragoman_core::openai::Sink,
+) -> Result<(), Error> {
+    for piece in pieces {
+        framer.push(piece, &mut |frame| decoder.frame(frame, sink))?;
+    }
+    framer.end(&mut |frame| decoder.frame(frame, sink))?;
+    decoder.end(sink)
+}
+
+fn failure(error: &Error) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(&error.to_openai()).unwrap_or_default();
+    value["status"] = error.http_status().into();
+    serde_json::to_vec(&value).unwrap_or_default()
+}
+
+/// A JSON text in the form in which expected files are kept; other text as it is.
+#[must_use]
+pub fn kept(name: &str, real: &[u8]) -> Vec<u8> {
+    if name.ends_with(".json")
+        && let Ok(value) = serde_json::from_slice::<Value>(real)
+        && let Ok(mut text) = serde_json::to_vec_pretty(&value)
+    {
+        text.push(b'\n');
+        return text;
+    }
+    real.to_vec()
+}
+
+fn difference(name: &str, expected: &[u8], real: &[u8]) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if !name.ends_with(".json") {
+        if expected == real {
+            return String::new();
+        }
+        let (expected, real) = (text(expected), text(real));
+        let line = expected.lines().zip(real.lines()).position(|(a, b)| a != b);
+        let at = line.unwrap_or_else(|| expected.lines().count().min(real.lines().count()));
+        let of = |text: &str| text.lines().nth(at).unwrap_or("(the end)").to_owned();
+        return format!("{name}, line {}:\n  expected {}\n  came     {}\n", at + 1, of(&expected), of(&real));
+    }
+    let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).map_err(|error| error.to_string());
+    match (parsed(expected), parsed(real)) {
+        (Ok(expected), Ok(real)) => {
+            let mut found = Vec::new();
+            compare("", &expected, &real, &mut found);
+            found.into_iter().map(|line| format!("{name}{line}\n")).collect()
+        }
+        (Err(error), _) => format!("{name} is not JSON: {error}\n"),
+        (_, Err(error)) => format!("{name}: what came is not JSON: {error}\n{}\n", text(real)),
+    }
+}
+
+/// Lists every place where two JSON values differ, by its path.
+fn compare(path: &str, expected: &Value, real: &Value, found: &mut Vec<String>) {
+    match (expected, real) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let path = format!("{path}.{key}");
+                match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => compare(&path, a, b, found),
+                    (Some(a), None) => found.push(format!("{path}: expected {a}, absent")),
+                    (None, Some(b)) => found.push(format!("{path}: not expected, came {b}")),
+                    (None, None) => {}
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(&format!("{path}[{index}]"), a, b, found);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => found.push(format!("{path}:\n  expected {a}\n  came     {b}")),
+    }
+}

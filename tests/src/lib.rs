@@ -1,0 +1,10 @@
+//! What the tests share: golden cases and how one is checked, a sink that records, and the ways to cut a stream.
+//!
+//! Everything here runs natively and in wasm alike, so nothing reads a file: cases come as bytes.
+
+pub mod cuts;
+pub mod golden;
+pub mod recording;
+
+pub use golden::Case;
+pub use recording::Recording;
