@@ -1,1 +1,14 @@
 //! Entry points. Nothing else.
+#![allow(missing_docs)] // The only public item is the one that the macro makes for the host.
+
+mod exchange;
+mod gateway;
+mod host;
+mod ledger;
+mod root;
+mod upstream;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+}}

@@ -1,0 +1,116 @@
+//! One attempt carried out against the host: used by the upstream role, and by the inline role in the gateway's place.
+
+use std::rc::Rc;
+
+use dragoman_core::attempt::{Attempt, Edit, Endpoint, World};
+use dragoman_core::config::Target;
+use dragoman_core::error::{Error, Origin};
+use proxy_wasm::types::Action;
+
+use crate::host::{self, Half};
+use crate::ledger;
+
+/// Headers of the client's that a provider may see; all others stay here, credentials and cookies among them.
+const FORWARDED: &[&str] = &["user-agent", "traceparent", "tracestate", "baggage", "accept-language"];
+
+/// Headers that Envoy itself needs on the request.
+fn kept(name: &str) -> bool {
+    FORWARDED.contains(&name)
+}
+
+/// An attempt under way.
+pub struct Exchange {
+    attempt: Attempt,
+    /// The gateway context whose stream this is.
+    stream: u32,
+    /// Whether the reply's head waits for its body.
+    holding: bool,
+}
+
+impl Exchange {
+    /// Makes the native request and puts it in the client's place.
+    pub fn begin(
+        target: Rc<Target>,
+        endpoint: Endpoint,
+        body: &[u8],
+        headers: &[(String, String)],
+        stream: u32,
+        hold_heads: bool,
+    ) -> Result<Self, Error> {
+        let id = format!("chatcmpl-{:016x}", host::random());
+        let world = World { env: &host::env, now: host::now() / 1_000_000_000, id: &id, hold_heads };
+        let scheme = if target.address.tls { "https" } else { "http" };
+        ledger::report(stream, |entry| {
+            *entry = ledger::Entry { target: Some(Rc::clone(&target)), ..ledger::Entry::default() };
+        });
+        let (attempt, outgoing) = Attempt::begin(target, endpoint, body, &world)?;
+        let length = outgoing.body.len().to_string();
+        let mut native: Vec<(&str, &str)> = vec![
+            (":method", "POST"),
+            (":scheme", scheme),
+            (":authority", &outgoing.authority),
+            (":path", &outgoing.path),
+            ("content-length", &length),
+        ];
+        native.extend(outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        for (name, value) in headers.iter().filter(|(name, _)| kept(name)) {
+            if !outgoing.headers.iter().any(|(own, _)| own == name) {
+                native.push((name, value));
+            }
+        }
+        host::set_headers(Half::Request, native);
+        host::set_body(Half::Request, &outgoing.body);
+        Ok(Self { attempt, stream, holding: false })
+    }
+
+    /// The reply's head has come.
+    pub fn response_headers(&mut self, end: bool) -> Action {
+        let headers = host::headers(Half::Response);
+        let status =
+            headers.iter().find(|(name, _)| name == ":status").and_then(|(_, status)| status.parse().ok());
+        let plan = self.attempt.head(status.unwrap_or(502), &headers, end);
+        apply(&plan.edits);
+        self.holding = plan.hold;
+        if end {
+            self.report();
+        }
+        if plan.hold { Action::Pause } else { Action::Continue }
+    }
+
+    /// A piece of the reply's body has come.
+    pub fn response_body(&mut self, size: usize, end: bool) -> Action {
+        let bytes = host::body(Half::Response, size);
+        let step = self.attempt.body(&bytes, end);
+        if let Some(bytes) = &step.bytes {
+            host::set_body(Half::Response, bytes);
+        }
+        if let Some(edits) = &step.release {
+            apply(edits);
+            self.holding = false;
+        }
+        self.report();
+        if self.holding { Action::Pause } else { Action::Continue }
+    }
+
+    fn report(&self) {
+        ledger::report(self.stream, |entry| {
+            entry.usage = self.attempt.usage();
+            entry.failure = self.attempt.failure().map(|error| error.kind);
+        });
+    }
+}
+
+fn apply(edits: &[Edit]) {
+    for (name, value) in edits {
+        host::set_header(Half::Response, name, value.as_deref());
+    }
+}
+
+/// Answers the client with an error, and logs what it must not be told.
+pub fn refuse(error: &Error) {
+    match error.origin {
+        Origin::Config | Origin::Internal => log::error!("{}", error.message),
+        Origin::Client | Origin::Upstream => log::debug!("{}", error.message),
+    }
+    host::respond(error.http_status(), &[], &error.to_openai());
+}

@@ -1,0 +1,253 @@
+//! The gateway role, and the inline role that is gateway and attempt in one: one context per client request.
+
+use std::rc::Rc;
+
+use dragoman_core::admission::{Gateway, Reply, RequestHead, Verdict};
+use dragoman_core::attempt::Endpoint;
+use dragoman_core::config::{CLUSTER_HEADER, Target};
+use dragoman_core::error::{Error, Said};
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::exchange::{Exchange, refuse};
+use crate::host::{self, Half};
+use crate::ledger;
+use crate::upstream::endpoint_name;
+
+/// The filter state by which the gateway hands a stream over to its attempts.
+const HANDOVER: &str = "dragoman.stream";
+const HANDOVER_STATE: &str = "wasm.dragoman.stream";
+
+/// What an attempt must know that is not in the request: headers can't carry it, as they outlive the attempt that
+/// rewrites them.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover {
+    /// What the client asked for.
+    pub endpoint: Endpoint,
+    /// The gateway's context.
+    pub stream: u32,
+}
+
+impl Handover {
+    fn write(self) {
+        host::set_state(HANDOVER, &format!("{} {}", endpoint_name(self.endpoint), self.stream));
+    }
+
+    /// What the gateway of this stream has handed over.
+    pub fn read() -> Option<Self> {
+        let state = host::state(HANDOVER_STATE)?;
+        let (name, stream) = std::str::from_utf8(&state).ok()?.split_once(' ')?;
+        let endpoint =
+            [Endpoint::Chat, Endpoint::Embeddings].into_iter().find(|known| endpoint_name(*known) == name)?;
+        Some(Self { endpoint, stream: stream.parse().ok()? })
+    }
+}
+
+/// One client request.
+pub struct Stream {
+    id: u32,
+    gateway: Rc<Gateway>,
+    inline: bool,
+    endpoint: Option<Endpoint>,
+    headers: Vec<(String, String)>,
+    admitted: Option<Admitted>,
+    exchange: Option<Exchange>,
+    status: u16,
+    /// An error of Envoy's or of an upstream's that is not in OpenAI's form yet.
+    foreign: Option<Vec<u8>>,
+}
+
+struct Admitted {
+    route: String,
+    target: Rc<Target>,
+}
+
+/// The longest foreign error body that is read, in bytes.
+const MAX_FOREIGN: usize = 64 * 1024;
+
+impl Stream {
+    /// A context for a request that is about to come.
+    pub const fn new(id: u32, gateway: Rc<Gateway>, inline: bool) -> Self {
+        Self {
+            id,
+            gateway,
+            inline,
+            endpoint: None,
+            headers: Vec::new(),
+            admitted: None,
+            exchange: None,
+            status: 0,
+            foreign: None,
+        }
+    }
+
+    fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<(), Error> {
+        let body = host::body(Half::Request, size);
+        let gateway = Rc::clone(&self.gateway);
+        let plan = gateway.body(endpoint, &body, host::random())?;
+        let target =
+            gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
+        self.admitted = Some(Admitted { route: plan.route.to_owned(), target: Rc::clone(target) });
+        ledger::open(self.id);
+        if self.inline {
+            let exchange =
+                Exchange::begin(Rc::clone(target), endpoint, &body, &self.headers, self.id, false)?;
+            self.exchange = Some(exchange);
+        } else {
+            Handover { endpoint, stream: self.id }.write();
+        }
+        if !plan.cluster.is_empty() {
+            // Last, as it clears the route that Envoy has found so far.
+            host::set_header(Half::Request, CLUSTER_HEADER, Some(plan.cluster));
+        }
+        Ok(())
+    }
+
+    /// Counts what the stream was and used.
+    fn settle(&self) {
+        let entry = ledger::close(self.id).unwrap_or_default();
+        let Some(admitted) = &self.admitted else { return };
+        let target = entry.target.as_ref().unwrap_or(&admitted.target);
+        let labels = format!(
+            "route={};provider={};model={};",
+            label(&admitted.route),
+            target.provider.name,
+            label(&target.model)
+        );
+        // No head at all: the client went away first, which nginx taught everybody to call 499.
+        let class = if self.status == 0 { 4 } else { self.status / 100 };
+        host::count(&format!("dragoman.requests;{labels}status={class}xx;"), 1);
+        if let Some(usage) = entry.usage {
+            host::count(&format!("dragoman.tokens;{labels}type=input;"), usage.input);
+            host::count(&format!("dragoman.tokens;{labels}type=output;"), usage.output);
+        }
+        if let Some(kind) = entry.failure {
+            host::count(&format!("dragoman.errors;{labels}class={};", kind.label()), 1);
+        }
+    }
+}
+
+/// A label's value without the characters that end one.
+fn label(text: &str) -> String {
+    text.replace([';', '=', '\n', '\r'], "_")
+}
+
+fn answer(reply: &Reply) {
+    host::respond(reply.status, &reply.headers, &reply.body);
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        self.headers = host::headers(Half::Request);
+        let header = |wanted: &str| {
+            self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+        };
+        let head =
+            RequestHead { method: header(":method"), path: header(":path"), headers: &self.headers, end };
+        match self.gateway.head(&head) {
+            Verdict::Pass => Action::Continue,
+            Verdict::Reply(reply) => {
+                answer(&reply);
+                Action::Pause
+            }
+            Verdict::Read(endpoint) => {
+                self.endpoint = Some(endpoint);
+                if !self.inline {
+                    self.headers = Vec::new();
+                }
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let Some(endpoint) = self.endpoint else { return Action::Continue };
+        if size > self.gateway.max_body_bytes {
+            self.endpoint = None;
+            refuse(&self.gateway.too_large());
+            return Action::Pause;
+        }
+        if !end {
+            return Action::Pause;
+        }
+        match self.admit(endpoint, size) {
+            Ok(()) => Action::Continue,
+            Err(error) => {
+                refuse(&error);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        if self.endpoint.is_none() {
+            return Action::Continue;
+        }
+        if let Some(exchange) = &mut self.exchange
+            && self.status == 0
+        {
+            let action = exchange.response_headers(end);
+            self.status = status();
+            return action;
+        }
+        self.status = status();
+        if self.status < 400 {
+            return Action::Continue;
+        }
+        if end {
+            // Without a body, where one must be: OpenAI's SDKs read the error from it.
+            let error = Said::default().into_error(self.status, "The provider");
+            host::respond(self.status, &[], &error.to_openai());
+            return Action::Pause;
+        }
+        let headers = host::headers(Half::Response);
+        let json = headers
+            .iter()
+            .any(|(name, value)| name == "content-type" && value.starts_with("application/json"));
+        if json {
+            return Action::Continue;
+        }
+        self.foreign = Some(Vec::new());
+        Action::Pause
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        if let Some(mut gathered) = self.foreign.take() {
+            let bytes = host::body(Half::Response, size);
+            let room = MAX_FOREIGN.saturating_sub(gathered.len()).min(bytes.len());
+            gathered.extend_from_slice(bytes.get(..room).unwrap_or_default());
+            if !end {
+                host::set_body(Half::Response, &[]);
+                self.foreign = Some(gathered);
+                return Action::Pause;
+            }
+            let error = Said::read(&gathered).into_error(self.status, "Envoy").status(self.status);
+            let body = error.to_openai();
+            host::set_header(Half::Response, "content-type", Some("application/json"));
+            host::set_header(Half::Response, "content-length", Some(&body.len().to_string()));
+            host::set_body(Half::Response, &body);
+            return Action::Continue;
+        }
+        match &mut self.exchange {
+            Some(exchange) => {
+                let action = exchange.response_body(size, end);
+                if action == Action::Continue && end {
+                    self.status = status();
+                }
+                action
+            }
+            None => Action::Continue,
+        }
+    }
+
+    fn on_log(&mut self) {
+        self.settle();
+    }
+}
+
+/// The reply's status.
+fn status() -> u16 {
+    host::header(Half::Response, ":status").and_then(|status| status.parse().ok()).unwrap_or(502)
+}

@@ -1,0 +1,153 @@
+//! Every call to the host, and nothing else: what Envoy says, in the core's terms.
+//!
+//! A host call costs one to three microseconds, as much as parsing a whole chat: read what you need once.
+
+use std::cell::RefCell;
+
+use hashbrown::HashMap;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, Bytes, MapType, MetricType};
+
+/// Which half of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// The request.
+    Request,
+    /// The response.
+    Response,
+}
+
+impl Half {
+    const fn map(self) -> MapType {
+        match self {
+            Self::Request => MapType::HttpRequestHeaders,
+            Self::Response => MapType::HttpResponseHeaders,
+        }
+    }
+
+    const fn buffer(self) -> BufferType {
+        match self {
+            Self::Request => BufferType::HttpRequestBody,
+            Self::Response => BufferType::HttpResponseBody,
+        }
+    }
+}
+
+/// All headers in one call. Bytes that are not UTF-8 are replaced: no header that is read here may hold any.
+pub fn headers(half: Half) -> Vec<(String, String)> {
+    let map = hostcalls::get_map_bytes(half.map()).unwrap_or_default();
+    map.into_iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8(value)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+            (name, value)
+        })
+        .collect()
+}
+
+/// One header.
+pub fn header(half: Half, name: &str) -> Option<String> {
+    let value = hostcalls::get_map_value_bytes(half.map(), name).ok().flatten()?;
+    String::from_utf8(value).ok()
+}
+
+/// Puts these headers in the place of all that were there.
+pub fn set_headers(half: Half, headers: Vec<(&str, &str)>) {
+    log_failure("set_map", hostcalls::set_map(half.map(), headers));
+}
+
+/// Sets a header, or removes it.
+pub fn set_header(half: Half, name: &str, value: Option<&str>) {
+    log_failure(name, hostcalls::set_map_value(half.map(), name, value));
+}
+
+/// The body bytes that stand in Envoy's buffer.
+pub fn body(half: Half, size: usize) -> Bytes {
+    if size == 0 {
+        return Bytes::new();
+    }
+    hostcalls::get_buffer(half.buffer(), 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Puts these bytes in the place of those in Envoy's buffer.
+pub fn set_body(half: Half, bytes: &[u8]) {
+    log_failure("set_buffer", hostcalls::set_buffer(half.buffer(), 0, usize::MAX, bytes));
+}
+
+/// Answers the client with JSON.
+pub fn respond(status: u16, headers: &[(&str, &str)], body: &[u8]) {
+    let mut all = vec![("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    log_failure("send_local_response", hostcalls::send_http_response(u32::from(status), all, Some(body)));
+}
+
+/// A property of Envoy's, by its path.
+pub fn property(path: &[&str]) -> Option<Bytes> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Sets filter state that both roles, access logs and rate limits read as `wasm.<name>`.
+pub fn set_state(name: &str, value: &str) {
+    log_failure(name, hostcalls::set_property(vec![name], Some(value.as_bytes())));
+}
+
+/// Filter state that [`set_state`] has set, in either role.
+pub fn state(name: &str) -> Option<Bytes> {
+    property(&["filter_state", name])
+}
+
+/// The time, in nanoseconds since the Unix epoch.
+pub fn now() -> u64 {
+    let time = hostcalls::get_current_time().ok();
+    let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// An environment variable of Envoy's process, where the VM's config lets it through.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+thread_local! {
+    static RANDOM: RefCell<u64> = const { RefCell::new(0) };
+    static STATS: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
+}
+
+/// An evenly drawn number: good for choosing a target, for nothing secret.
+pub fn random() -> u64 {
+    RANDOM.with_borrow_mut(|state| {
+        if *state == 0 {
+            *state = now() | 1;
+        }
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = *state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    })
+}
+
+/// Adds to a counter. Its name holds its labels; both come from the config, so their number is bounded.
+pub fn count(name: &str, by: u64) {
+    if by == 0 {
+        return;
+    }
+    let id = STATS.with_borrow_mut(|stats| match stats.get(name) {
+        Some(id) => Some(*id),
+        None => {
+            let id = hostcalls::define_metric(MetricType::Counter, name).ok()?;
+            stats.insert(name.to_owned(), id);
+            Some(id)
+        }
+    });
+    if let Some(id) = id {
+        log_failure(name, hostcalls::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)));
+    }
+}
+
+fn log_failure<T>(what: &str, outcome: Result<T, proxy_wasm::types::Status>) {
+    if let Err(status) = outcome {
+        log::warn!("Envoy refused {what}: {status:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The upstream role: one context per attempt. Callbacks in, the core asked, effects out.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use dragoman_core::attempt::Endpoint;
+use dragoman_core::config::{METADATA_NAMESPACE, Target};
+use dragoman_core::error::Error;
+use hashbrown::HashMap;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, Bytes};
+
+use crate::exchange::{Exchange, refuse};
+use crate::gateway::Handover;
+use crate::host::{self, Half};
+
+/// Targets that are remembered at once; beyond, the memory starts anew. More than any config that Envoy itself bears.
+const MAX_TARGETS: usize = 20_000;
+
+thread_local! {
+    /// Targets by their JSON, as endpoints carry it: parsing it for every attempt would cost more than the request.
+    static TARGETS: RefCell<HashMap<Bytes, Rc<Target>>> = RefCell::new(HashMap::new());
+}
+
+/// One attempt.
+pub struct Upstream {
+    hold_heads: bool,
+    exchange: Option<Exchange>,
+    start: Option<Start>,
+}
+
+/// What an attempt starts from.
+struct Start {
+    target: Rc<Target>,
+    handover: Handover,
+    /// The client's headers.
+    headers: Vec<(String, String)>,
+}
+
+impl Upstream {
+    /// A context for an attempt that is about to begin.
+    pub const fn new(hold_heads: bool) -> Self {
+        Self { hold_heads, exchange: None, start: None }
+    }
+
+    fn begin(&mut self, size: usize) -> Result<(), Error> {
+        let Start { target, handover, headers } =
+            self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
+        let body = host::body(Half::Request, size);
+        let endpoint = handover.endpoint;
+        self.exchange =
+            Some(Exchange::begin(target, endpoint, &body, &headers, handover.stream, self.hold_heads)?);
+        Ok(())
+    }
+}
+
+/// The target of the host that Envoy picked for this attempt.
+fn target() -> Result<Rc<Target>, Error> {
+    let path = ["xds", "upstream_host_metadata", "filter_metadata", METADATA_NAMESPACE, "target"];
+    let json = host::property(&path)
+        .ok_or_else(|| Error::config("the endpoint has no target in its metadata (dragoman.target)"))?;
+    TARGETS.with_borrow_mut(|targets| {
+        if let Some(target) = targets.get(&json) {
+            return Ok(Rc::clone(target));
+        }
+        let text =
+            std::str::from_utf8(&json).map_err(|_| Error::config("the endpoint's target is not UTF-8"))?;
+        let target =
+            Target::from_json(text).map_err(|why| Error::config(format!("the endpoint's target: {why}")))?;
+        let target = Rc::new(target);
+        if targets.len() >= MAX_TARGETS {
+            targets.clear();
+        }
+        targets.insert(json, Rc::clone(&target));
+        Ok(target)
+    })
+}
+
+impl Context for Upstream {}
+
+impl HttpContext for Upstream {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        let Some(handover) = Handover::read() else {
+            // A request that no gateway has admitted, to a path that isn't ours: let Envoy do what it was told.
+            return Action::Continue;
+        };
+        match target() {
+            Ok(target) if !end => {
+                self.start = Some(Start { target, handover, headers: host::headers(Half::Request) });
+                Action::Pause
+            }
+            Ok(_) => Action::Continue,
+            Err(error) => {
+                refuse(&error);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        if self.start.is_none() {
+            return Action::Continue;
+        }
+        if !end {
+            return Action::Pause;
+        }
+        match self.begin(size) {
+            Ok(()) => Action::Continue,
+            Err(error) => {
+                refuse(&error);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        match &mut self.exchange {
+            Some(exchange) => exchange.response_headers(end),
+            None => Action::Continue,
+        }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        match &mut self.exchange {
+            Some(exchange) => exchange.response_body(size, end),
+            None => Action::Continue,
+        }
+    }
+}
+
+/// The endpoint's name in a handover.
+pub const fn endpoint_name(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "chat",
+        Endpoint::Embeddings => "embeddings",
+    }
+}
