@@ -13,10 +13,8 @@ use crate::ledger;
 /// Headers of the client's that a provider may see; all others stay here, credentials and cookies among them.
 const FORWARDED: &[&str] = &["user-agent", "traceparent", "tracestate", "baggage", "accept-language"];
 
-/// Headers that Envoy itself needs on the request.
-fn kept(name: &str) -> bool {
-    FORWARDED.contains(&name)
-}
+/// What Envoy's own route table asks for when a listener filter has changed the head.
+const ENVOYS: &[&str] = &["x-forwarded-proto", "x-request-id"];
 
 /// An attempt under way.
 pub struct Exchange {
@@ -53,6 +51,7 @@ impl Exchange {
             ("content-length", &length),
         ];
         native.extend(outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let kept = |name: &str| FORWARDED.contains(&name) || ENVOYS.contains(&name);
         for (name, value) in headers.iter().filter(|(name, _)| kept(name)) {
             if !outgoing.headers.iter().any(|(own, _)| own == name) {
                 native.push((name, value));
@@ -90,6 +89,11 @@ impl Exchange {
         }
         self.report();
         if self.holding { Action::Pause } else { Action::Continue }
+    }
+
+    /// Why the attempt failed, once it has.
+    pub const fn failure(&self) -> Option<&Error> {
+        self.attempt.failure()
     }
 
     fn report(&self) {

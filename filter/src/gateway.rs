@@ -52,6 +52,8 @@ pub struct Stream {
     headers: Vec<(String, String)>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
+    /// How much of the request's body stands in Envoy's buffer.
+    size: usize,
     status: u16,
     /// An error of Envoy's or of an upstream's that is not in OpenAI's form yet.
     foreign: Option<Vec<u8>>,
@@ -76,6 +78,7 @@ impl Stream {
             headers: Vec::new(),
             admitted: None,
             exchange: None,
+            size: 0,
             status: 0,
             foreign: None,
         }
@@ -162,8 +165,14 @@ impl HttpContext for Stream {
         }
     }
 
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        // Trailers end a request whose last piece of body did not say so.
+        self.on_http_request_body(self.size, true)
+    }
+
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let Some(endpoint) = self.endpoint else { return Action::Continue };
+        self.size = size;
         if size > self.gateway.max_body_bytes {
             self.endpoint = None;
             refuse(&self.gateway.too_large());
@@ -190,6 +199,10 @@ impl HttpContext for Stream {
         {
             let action = exchange.response_headers(end);
             self.status = status();
+            if end && let Some(error) = exchange.failure() {
+                host::respond(error.http_status(), &[], &error.to_openai());
+                return Action::Pause;
+            }
             return action;
         }
         self.status = status();
@@ -240,6 +253,10 @@ impl HttpContext for Stream {
             }
             None => Action::Continue,
         }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.on_http_response_body(0, true)
     }
 
     fn on_log(&mut self) {

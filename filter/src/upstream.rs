@@ -27,6 +27,8 @@ pub struct Upstream {
     hold_heads: bool,
     exchange: Option<Exchange>,
     start: Option<Start>,
+    /// How much of the request's body stands in Envoy's buffer.
+    size: usize,
 }
 
 /// What an attempt starts from.
@@ -40,7 +42,7 @@ struct Start {
 impl Upstream {
     /// A context for an attempt that is about to begin.
     pub const fn new(hold_heads: bool) -> Self {
-        Self { hold_heads, exchange: None, start: None }
+        Self { hold_heads, exchange: None, start: None, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
@@ -97,10 +99,15 @@ impl HttpContext for Upstream {
         }
     }
 
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.on_http_request_body(self.size, true)
+    }
+
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         if self.start.is_none() {
             return Action::Continue;
         }
+        self.size = size;
         if !end {
             return Action::Pause;
         }
@@ -118,6 +125,10 @@ impl HttpContext for Upstream {
             Some(exchange) => exchange.response_headers(end),
             None => Action::Continue,
         }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        self.on_http_response_body(0, true)
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
