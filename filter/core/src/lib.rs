@@ -1,4 +1,63 @@
-//! Dragoman's core: translation, routing and metering, with no Envoy, clock, environment or I/O.
+//! Dragoman's core: translation, routing and metering, with no Envoy, clock, environment or I/O: all of that is an
+//! argument.
+//!
+//! # The architecture in one page
+//!
+//! Dragoman stands inside Envoy: one `dragoman.wasm`, loaded into the Envoy or Istio that a team already runs, lets every
+//! client speak OpenAI's API to every model provider. Envoy keeps TLS, connection pools, retries, load balancing, health,
+//! stats, access logs and hot reload; Dragoman adds the language.
+//!
+//! ```text
+//! client ── OpenAI API ──▶ Envoy listener
+//!                           │  GATEWAY role: authenticate, read the request once, name its route,
+//!                           │  pick the first target, set x-dragoman-cluster        (once per request)
+//!                           ▼
+//!                         router ── retry policy, timeouts, load balancing: Envoy's
+//!                           │
+//!                           │  UPSTREAM role: read the target from endpoint metadata, encode the native request,
+//!                           │  sign; decode the reply, classify errors              (once per attempt)
+//!                           ▼
+//!                         provider
+//! ```
+//!
+//! `role: inline` is both in one listener filter, for places where clusters can't be changed: one target per request.
+//!
+//! A **target** is one deployment: provider, upstream model, address, credential. A **route** is a model name that
+//! clients ask for, and its targets. The same JSON of a target ([`config::TargetConfig`]) stands in the plugin config
+//! and in endpoint metadata.
+//!
+//! | room | what it owns | what it must not know |
+//! |---|---|---|
+//! | [`admission`] | the gateway role: who may ask, what for, which target first | how a provider is spoken to |
+//! | [`attempt`] | the upstream role: native request out, reply bytes in, client bytes out | routes |
+//! | [`config`] | the plugin config, raw and checked | LiteLLM's YAML |
+//! | [`route`] | names to routes, routes to first targets | bodies |
+//! | [`openai`] | the hub language: request views, [`openai::Sink`], the two reply writers | vendors |
+//! | [`dialect`] | body languages, one each | who speaks them, and each other |
+//! | [`provider`] | vendors as rows of data; credentials | framing's inside |
+//! | [`wire`] | framing: where an event ends | vendors, JSON |
+//! | [`meter`] | usage | where it came from |
+//! | [`json`] | reading in one pass, writing by splicing | field names |
+//! | [`error`] | every failure and its OpenAI form | |
+//!
+//! [`admission`] and [`attempt`] may use everything; nobody imports them. `provider` uses `dialect` and `wire`; never the
+//! other way round. `tests/tests/tidy.rs` holds these directions.
+//!
+//! # Decisions, with what proved them
+//!
+//! * **JSON is read by a cursor of our own**, not by `serde_json`'s `RawValue`: one pass checks syntax, depth and paired
+//!   surrogates while it hands out borrowed tokens, and works inside tagged shapes, where `RawValue` does not. serde
+//!   reads the configuration.
+//! * **Replies go through a sink**: a dialect tells [`openai::Piece`]s; a writer makes one object or chunks of them. There
+//!   is no owned intermediate form.
+//! * **Whole replies are gathered here, not in Envoy**: each piece is taken out of Envoy's buffer as it comes, so Envoy's
+//!   buffer limits never cut a large reply; when `content-length` has arrived the reply goes on at once.
+//! * **What an attempt must know travels as filter state**, not as a header: a header that one attempt removes is gone
+//!   for the next one too.
+//! * **The native head is written in one host call**, from an allow-list: nothing of the client's reaches a provider
+//!   unless it is named.
+//! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is
+//!   then retried hangs the request.
 
 pub mod admission;
 pub mod attempt;
