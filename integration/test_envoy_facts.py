@@ -1,0 +1,282 @@
+"""The facts about Envoy that Dragoman's design stands on, each on a real Envoy.
+
+The filter is `probe/`, which shares no code with Dragoman: when one of these fails on a new Envoy, the design has to be
+looked at, not the product's code.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import httpx
+import pytest
+from envoys import access_log, aggregate, bootstrap, cluster, probe, retries
+from gateway import Envoy, NotReady, envoy_version
+from standins.scripted import STALL, Reply, Scripted, Until, json_reply, stream_reply
+
+DOWN = json_reply({"error": "down"}, 503)
+FINE = json_reply({"fine": True})
+
+
+@pytest.fixture
+def provider():
+    with Scripted() as standin:
+        yield standin
+
+
+@pytest.fixture
+def providers():
+    with Scripted() as first, Scripted() as second, Scripted() as third:
+        yield first, second, third
+
+
+def post(envoy: Envoy, body: bytes = b"hello", **options) -> httpx.Response:
+    return httpx.post(envoy.base_url + "/", content=body, timeout=30, **options)
+
+
+def drop_in_mid_stream(envoy: Envoy) -> None:
+    """A client that reads the first bytes of a streamed reply's body and goes away."""
+    with socket.create_connection((envoy.host, envoy.port), 30) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello")
+        seen = b""
+        while b"data: first" not in seen:
+            piece = client.recv(4096)
+            assert piece, seen
+            seen += piece
+
+
+def test_fact_1_pausing_at_the_headers_stops_headers_only_when_the_plugin_allows_it(provider):
+    provider.then(FINE)
+    with Envoy(bootstrap([probe("gate hold watch-body")], [cluster("one", provider.port)])) as envoy:
+        assert post(envoy).status_code == 200
+        # The header was decided when the body was known.
+        assert provider.last.header("x-probe-body") == "5"
+    stopped = bootstrap([probe("gate hold watch-body", stop_headers=False)], [cluster("one", provider.port)], request_timeout="1s")
+    with Envoy(stopped) as envoy:
+        assert post(envoy).status_code == 504
+        assert "on_http_request_body" not in envoy.log()
+    assert len(provider.requests) == 1
+
+
+def test_fact_2_an_upstream_filter_runs_once_per_attempt(provider):
+    provider.then(DOWN, DOWN, FINE)
+    clusters = [cluster("one", provider.port, [probe("up mark append")])]
+    with Envoy(bootstrap([], clusters, retries("5xx"))) as envoy:
+        assert post(envoy).status_code == 200
+    assert [request.body for request in provider.requests] == [b"hello+up"] * 3
+    assert provider.last.header("x-probe-marks") == "up.up.up."
+
+
+def test_fact_3_the_filters_of_an_aggregate_cluster_run_and_those_of_its_members_do_not(provider):
+    provider.then(FINE)
+    clusters = [aggregate("all", ["one"], [probe("aggregate mark")]), cluster("one", provider.port, [probe("member mark")])]
+    with Envoy(bootstrap([], clusters)) as envoy:
+        assert post(envoy).status_code == 200
+    assert provider.last.header("x-probe-marks") == "aggregate."
+
+
+def test_fact_4_an_attempt_sees_its_own_endpoint_and_its_number(providers):
+    first, second, _ = providers
+    first.then(DOWN)
+    second.then(FINE)
+    clusters = [
+        aggregate("all", ["one", "two"], [probe("up target attempt")]),
+        cluster("one", first.port, target='{"id":"first"}'),
+        cluster("two", second.port, target='{"id":"second"}'),
+    ]
+    with Envoy(bootstrap([], clusters, retries("5xx", walk=True))) as envoy:
+        assert post(envoy).status_code == 200
+    assert (first.last.header("x-probe-target"), first.last.header("x-probe-attempt")) == ('{"id":"first"}', "Ok(1)")
+    assert (second.last.header("x-probe-target"), second.last.header("x-probe-attempt")) == ('{"id":"second"}', "Ok(2)")
+
+
+def test_fact_5_headers_of_an_attempt_stay_for_the_next_and_the_body_does_not(provider):
+    provider.then(DOWN, FINE)
+    with Envoy(bootstrap([], [cluster("one", provider.port, [probe("up mark append")])], retries("5xx"))) as envoy:
+        assert post(envoy).status_code == 200
+    first, second = provider.requests
+    assert (first.header("x-probe-marks"), first.body) == ("up.", b"hello+up")
+    assert (second.header("x-probe-marks"), second.body) == ("up.up.", b"hello+up")
+
+
+@pytest.mark.parametrize(
+    ("failure", "on"),
+    [
+        (json_reply({"error": "context length exceeded"}, 400), {"retry_on": "retriable-headers"}),
+        (stream_reply({"type": "error", "error": {"type": "overloaded_error"}}), {"retry_on": "5xx"}),
+    ],
+    ids=["a header is set", "the status is set"],
+)
+def test_fact_6_a_held_head_may_be_changed_before_the_router_decides_on_a_retry(providers, failure, on):
+    first, second, _ = providers
+    first.then(failure)
+    second.then(FINE)
+    policy = retries(on["retry_on"], walk=True, retriable_headers=[{"name": "x-probe-retry", "present_match": True}])
+    clusters = [aggregate("all", ["one", "two"], [probe("up judge")]), cluster("one", first.port), cluster("two", second.port)]
+    with Envoy(bootstrap([], clusters, {**policy, "timeout": "3s"})) as envoy:
+        answer = post(envoy)
+    if envoy_version() >= (1, 37):
+        assert (answer.status_code, answer.json()) == (200, {"fine": True})
+        assert len(first.requests) == len(second.requests) == 1
+    else:
+        # Up to 1.36 a held response that is to be retried hangs: only the route's timeout ends it.
+        assert answer.status_code == 504
+
+
+def test_fact_6_a_held_head_that_is_left_alone_arrives_whole(provider):
+    provider.then(stream_reply("data: fine\n\n", "data: end\n\n"))
+    clusters = [cluster("one", provider.port, [probe("up judge")])]
+    with Envoy(bootstrap([], clusters, retries("5xx"))) as envoy:
+        answer = post(envoy)
+    assert (answer.status_code, answer.text) == (200, "data: fine\n\ndata: end\n\n")
+
+
+def test_fact_7_a_local_reply_of_an_upstream_filter_is_final(provider):
+    with Envoy(bootstrap([], [cluster("one", provider.port, [probe("up refuse")])], retries("5xx"))) as envoy:
+        answer = post(envoy)
+        assert (answer.status_code, answer.headers["x-probe-refused"]) == (503, "yes")
+        assert envoy.stat("cluster.one.upstream_rq_retry") == 0
+    assert provider.requests == []
+
+
+def test_fact_8_retries_walk_the_members_of_an_aggregate_in_order(providers):
+    first, second, third = providers
+    first.then(json_reply({"error": "slow down"}, 429))
+    second.then(Reply(0, (), ()))
+    third.then(FINE)
+    policy = retries("retriable-status-codes,5xx,reset,connect-failure", walk=True, retriable_status_codes=[429])
+    clusters = [
+        aggregate("all", ["one", "two", "three"]),
+        cluster("one", first.port),
+        cluster("two", second.port),
+        cluster("three", third.port),
+    ]
+    with Envoy(bootstrap([], clusters, policy)) as envoy:
+        assert post(envoy).json() == {"fine": True}
+    assert [len(each.requests) for each in providers] == [1, 1, 1]
+
+
+def test_fact_9_a_property_is_filter_state_for_the_other_role_and_for_the_access_log(provider):
+    provider.then(FINE)
+    log = access_log("said=%FILTER_STATE(wasm.said:PLAIN)%")
+    clusters = [cluster("one", provider.port, [probe("up hear", vm="another")])]
+    with Envoy(bootstrap([probe("gate say:dragoman")], clusters, access_log=log, access_log_options={"flush_access_log_on_new_request": False})) as envoy:
+        assert post(envoy).status_code == 200
+        envoy.stop()
+        assert (envoy.home / "access.log").read_text() == "said=dragoman\n"
+    assert provider.last.header("x-probe-state") == "dragoman"
+
+
+@pytest.mark.parametrize(("operator", "accepted"), [("%FILTER_STATE(wasm.said:PLAIN)%", True), ("%NO_SUCH_OPERATOR%", False)])
+def test_fact_9_the_rate_limit_filter_takes_filter_state_for_its_hits(provider, operator, accepted):
+    limits = [{"actions": [{"generic_key": {"descriptor_value": "all"}}], "hits_addend": {"format": operator}, "apply_on_stream_done": True}]
+    service = {"grpc_service": {"envoy_grpc": {"cluster_name": "one"}}, "transport_api_version": "V3"}
+    kind = "type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit"
+    limiter = {"name": "limit", "typed_config": {"@type": kind, "domain": "probe", "rate_limit_service": service, "rate_limits": limits}}
+    limited = bootstrap([limiter], [cluster("one", provider.port)])
+    if accepted:
+        with Envoy(limited) as envoy:
+            assert envoy.ready()
+    else:
+        with pytest.raises(NotReady, match="NO_SUCH_OPERATOR"), Envoy(limited):
+            pass
+
+
+def test_fact_10_a_header_of_the_listener_filter_picks_the_cluster(providers):
+    first, second, _ = providers
+    second.then(FINE)
+    clusters = [cluster("one", first.port), cluster("two", second.port)]
+    with Envoy(bootstrap([probe("gate route")], clusters, {"cluster_header": "x-probe-cluster"})) as envoy:
+        assert post(envoy, b"two").status_code == 200
+        assert post(envoy, b"none").status_code == 503
+    assert (len(first.requests), len(second.requests)) == (0, 1)
+
+
+def test_fact_11_variables_of_the_process_reach_the_filter_when_they_are_named(provider):
+    provider.then(FINE, FINE)
+    secrets = {"PROBE_NAMED": "a-secret", "PROBE_UNNAMED": "another"}
+    named = bootstrap([probe("gate env:PROBE_NAMED", env=["PROBE_NAMED"])], [cluster("one", provider.port)])
+    with Envoy(named, env=secrets) as envoy:
+        assert post(envoy).status_code == 200
+        assert "a-secret" not in envoy.admin("/config_dump")
+    unnamed = bootstrap([probe("gate env:PROBE_UNNAMED", env=["PROBE_NAMED"])], [cluster("one", provider.port)])
+    with Envoy(unnamed, env=secrets) as envoy:
+        assert post(envoy).status_code == 200
+    assert [request.header("x-probe-env") for request in provider.requests] == ["a-secret", "(none)"]
+
+
+def test_fact_12_metrics_are_custom_stats_and_parts_of_their_names_can_be_labels(provider):
+    tags = [
+        {"tag_name": "route", "regex": "^wasmcustom\\.probe_.*?(;route=([^;]*))"},
+        {"tag_name": "provider", "regex": "^wasmcustom\\.probe_.*?(;provider=([^;]*))"},
+    ]
+    counting = bootstrap([probe("gate count")], [cluster("one", provider.port)], stats={"stats_tags": tags})
+    with Envoy(counting) as envoy:
+        found = {sample.name: sample for sample in envoy.samples() if "probe_" in sample.name}
+        hits = next(found[name] for name in found if "probe_hits" in name)
+        assert hits.labels.items() >= {"route": "fast", "provider": "one"}.items()
+        assert hits.value >= 3
+        assert next(found[name] for name in found if "probe_level" in name).value == 5
+        assert any("probe_sizes" in name and name.endswith("_bucket") for name in found)
+
+
+def test_fact_13_roles_of_one_vm_share_memory_and_those_of_another_do_not(provider):
+    provider.then(FINE, FINE)
+    for vm in ("shared", "another"):
+        clusters = [cluster("one", provider.port, [probe("up hear", vm=vm)])]
+        with Envoy(bootstrap([probe("gate say:dragoman", vm="shared")], clusters)) as envoy:
+            assert post(envoy).status_code == 200
+    assert [request.header("x-probe-memory") for request in provider.requests] == ["dragoman", ""]
+
+
+def order_of_ends(envoy: Envoy) -> list[str]:
+    said = envoy.wait_for_log("on_done", 2)
+    return [line.split("probe: ")[1].split("\n")[0].strip() for line in said.splitlines() if "probe: " in line]
+
+
+def test_fact_14_the_listener_ends_first_when_the_client_goes_and_last_when_the_stream_ends(provider):
+    clusters = [cluster("one", provider.port, [probe("up watch-end")])]
+    watching = bootstrap([probe("gate watch-end")], clusters)
+    provider.then(FINE)
+    with Envoy(watching) as envoy:
+        assert post(envoy).status_code == 200
+        ends = order_of_ends(envoy)
+        assert ends.index("up on_done") < ends.index("gate on_log")
+    provider.then(stream_reply("data: first\n\n", STALL))
+    with Envoy(watching) as envoy:
+        drop_in_mid_stream(envoy)
+        ends = order_of_ends(envoy)
+        assert ends.index("gate on_log") < ends.index("up on_done")
+        assert ends.index("gate on_done") < ends.index("up on_done")
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["to the end", "the client leaves"])
+def test_fact_15_filter_state_of_on_log_is_in_the_access_log(provider, leaves):
+    settling = bootstrap(
+        [probe("gate settle:paid watch-end")],
+        [cluster("one", provider.port)],
+        access_log=access_log("settled=%FILTER_STATE(wasm.settled:PLAIN)%"),
+    )
+    with Envoy(settling) as envoy:
+        if leaves:
+            provider.then(stream_reply("data: first\n\n", STALL))
+            drop_in_mid_stream(envoy)
+        else:
+            provider.then(FINE)
+            assert post(envoy).status_code == 200
+        envoy.wait_for_log("gate on_done")
+        envoy.stop()
+        assert (envoy.home / "access.log").read_text() == "settled=paid\n"
+
+
+def test_a_piece_of_a_reply_leaves_before_the_next_has_come(provider):
+    """What every stream of a model depends on: neither role's filter, held head or not, makes Envoy wait for the end."""
+    seen = threading.Event()
+    provider.then(stream_reply("data: first\n\n", Until(seen), "data: second\n\n"))
+    clusters = [cluster("one", provider.port, [probe("up judge")])]
+    with Envoy(bootstrap([probe("gate mark")], clusters)) as envoy, httpx.stream("POST", envoy.base_url, content=b"x", timeout=30) as answer:
+        pieces = answer.iter_bytes()
+        assert next(pieces) == b"data: first\n\n"
+        seen.set()
+        assert b"".join(pieces) == b"data: second\n\n"
