@@ -37,6 +37,8 @@ class Anthropic(Vendor):
     """Strict where Anthropic is: path, key, version, `max_tokens`, roles, unknown keys."""
 
     prefix = "anthropic"
+    model = "claude-sonnet-4-5"
+    failures = FAILURES
 
     def respond(self, request: Request) -> Reply:
         if request.header("x-api-key") != self.key:
@@ -46,8 +48,8 @@ class Anthropic(Vendor):
         if (request.method, request.path) != ("POST", "/v1/messages"):
             raise Refusal(error(404, "not_found_error", "Not Found"))
         body = request.json
-        if body["model"] in FAILURES:
-            raise Refusal(FAILURES[body["model"]])
+        if body["model"] in self.failures:
+            raise Refusal(self.failures[body["model"]])
         if problem := _problem(body):
             raise Refusal(error(400, "invalid_request_error", problem))
         said = say(_turn(body), "toolu_")

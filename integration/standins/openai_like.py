@@ -39,6 +39,8 @@ class OpenAI(Vendor):
 
     prefix = "openai"
     base_path = "/v1"
+    model = "gpt-4o"
+    failures = FAILURES
 
     def respond(self, request: Request) -> Reply:
         if request.header("authorization") != f"Bearer {self.key}":
@@ -46,8 +48,8 @@ class OpenAI(Vendor):
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             raise Refusal(error(404, f"Invalid URL ({request.method} {request.path})", "invalid_request_error", None))
         body = request.json
-        if body["model"] in FAILURES:
-            raise Refusal(FAILURES[body["model"]])
+        if body["model"] in self.failures:
+            raise Refusal(self.failures[body["model"]])
         if body["model"].startswith(("o1", "o3", "gpt-5")) and "max_tokens" in body:
             raise Refusal(error(400, "Unsupported parameter: 'max_tokens'.", "invalid_request_error", "unsupported_parameter"))
         said = say(_turn(body))

@@ -65,16 +65,21 @@ class Refusal(Exception):
 class Vendor(StandIn):
     """A provider that answers in its own language.
 
-    A subclass gives the prefix, `respond`, and its errors: a request whose upstream model is one of `FAILURES`' names gets
-    that failure, so that a config decides who fails and tests need no back door.
+    A subclass gives the prefix, `respond` and `failures`: a request whose upstream model is the name of a failure gets it,
+    so that a config decides who fails and tests need no back door.
     """
 
     prefix: ClassVar[str]
     """LiteLLM's name of the provider."""
     base_path: ClassVar[str] = ""
     """What `api_base` has behind the address."""
+    model: ClassVar[str] = "model-1"
+    """An upstream model that answers."""
     key = "sk-stand-in-0123456789"
     """The one credential that is accepted."""
+
+    failures: ClassVar[dict[str, Reply]] = {}
+    """Native errors, by the upstream model that brings them about."""
 
     _ids = itertools.count(1)
 
