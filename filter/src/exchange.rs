@@ -91,6 +91,11 @@ impl Exchange {
         if self.holding { Action::Pause } else { Action::Continue }
     }
 
+    /// Whether the reply's head waits for its body.
+    pub const fn holds_head(&self) -> bool {
+        self.holding
+    }
+
     /// Why the attempt failed, once it has.
     pub const fn failure(&self) -> Option<&Error> {
         self.attempt.failure()

@@ -245,8 +245,10 @@ impl HttpContext for Stream {
         }
         match &mut self.exchange {
             Some(exchange) => {
+                let held = exchange.holds_head();
                 let action = exchange.response_body(size, end);
-                if action == Action::Continue && end {
+                // Once the head is on its way it can't be read any more: Envoy refuses, and the SDK panics at that.
+                if held && !exchange.holds_head() {
                     self.status = status();
                 }
                 action
