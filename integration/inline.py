@@ -40,6 +40,9 @@ class Inline(Envoy):
             internal_address_config={"cidr_ranges": []},
             stats={"stats_tags": _TAGS},
         )
+        # The filter can't take the router's header away, as the router reads it after the filter.
+        routes = made["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]
+        routes["request_headers_to_remove"] = ["x-dragoman-cluster"]
         # Whole bodies are held: the limit fits the largest one that a test sends and the filter lets through.
         for holder in (*made["static_resources"]["listeners"], *clusters):
             holder["per_connection_buffer_limit_bytes"] = 64 << 20
