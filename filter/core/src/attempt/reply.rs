@@ -1,6 +1,7 @@
 //! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
 
 use super::{Attempt, Edit, Endpoint, HeadPlan, Step};
+use crate::config::Target;
 use crate::dialect::{self, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
@@ -215,6 +216,11 @@ impl Attempt {
         }
         self.usage = writer.counted();
         if provider.dialect.native() && !whole.framed {
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            if let Some(amended) = provider.dialect.amend(text) {
+                let edits = vec![("content-length", Some(amended.len().to_string()))];
+                return Step { bytes: Some(amended.into_bytes()), release: Some(edits) };
+            }
             let bytes = moved.then(|| body.to_vec());
             return Step { bytes, release: Some(Vec::new()) };
         }
@@ -287,11 +293,12 @@ impl Attempt {
     fn passing(&mut self, mut passing: Passing, bytes: &[u8], end: bool) -> Step {
         let mut out = Vec::new();
         let mut failure = None;
-        let mut dropped = false;
+        let mut changed = false;
         let whole_before = passing.events.is_empty();
         {
             let Passing { events, hide_usage, done, finished, held, .. } = &mut passing;
             let usage = &mut self.usage;
+            let target = &*self.target;
             let mut judge = |event: &[u8]| {
                 let data = events::data(event);
                 if data == b"[DONE]" {
@@ -304,10 +311,16 @@ impl Attempt {
                     failure = error_event(event, data);
                 }
                 if events::contains(data, b"\"usage\"") && counted(data, usage) && *hide_usage {
-                    dropped = true;
+                    changed = true;
                     return Fate::Drop;
                 }
-                Fate::Pass
+                match amended(event, data, target) {
+                    Some(bytes) => {
+                        changed = true;
+                        Fate::Replace(bytes)
+                    }
+                    None => Fate::Pass,
+                }
             };
             events.push(bytes, &mut out, &mut judge);
             if end {
@@ -330,7 +343,7 @@ impl Attempt {
         }
         let release = (passing.held && !out.is_empty()).then(Vec::new);
         passing.held &= release.is_none();
-        let same = whole_before && passing.events.is_empty() && !dropped && !cut;
+        let same = whole_before && passing.events.is_empty() && !changed && !cut;
         self.reply = if end { Reply::Said } else { Reply::Passing(passing) };
         Step { bytes: (!same).then_some(out), release }
     }
@@ -387,12 +400,20 @@ fn error_event(event: &[u8], data: &[u8]) -> Option<Error> {
     (named || inner.is_some()).then(|| Said::read(data).into_error(200, "The provider"))
 }
 
+/// An event in OpenAI's words, where the vendor's differ.
+fn amended(event: &[u8], data: &[u8], target: &Target) -> Option<Vec<u8>> {
+    let text = target.provider.dialect.amend(std::str::from_utf8(data).ok()?)?;
+    events::with_data(event, data, &text)
+}
+
 /// Reads the usage of an event. True when the event is nothing but usage: no choice speaks in it.
 fn counted(data: &[u8], usage: &mut Option<crate::meter::Usage>) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let mut cursor = Cursor::new(text);
     let Ok(chunk) = cursor.json() else { return false };
-    let Some(value) = chunk.field("usage").filter(|value| value.kind() == JsonKind::Object) else {
+    let object = |value: &Json<'_>| value.kind() == JsonKind::Object;
+    let own = || chunk.field("x_groq").and_then(|extra| extra.field("usage")).filter(object);
+    let Some(value) = chunk.field("usage").filter(object).or_else(own) else {
         return false;
     };
     *usage = Some(dialect::openai::usage(value));

@@ -45,7 +45,11 @@ pub(super) fn make(
             for (name, value) in &target.params {
                 request.default_param(name, Json::trusted(value));
             }
-            let supported = provider.dialect.supports().without(provider.quirks.unsupported);
+            let supported = provider
+                .dialect
+                .supports()
+                .without(provider.quirks.unsupported)
+                .without(provider.quirks.ignored);
             screen(&mut request, supported, target)?;
             provider.dialect.encode(&request, target, &mut outgoing.body)?;
             (stream, include_usage, base64) = (request.stream, request.include_usage, false);

@@ -62,6 +62,12 @@ pub trait Dialect: Sync {
     fn native(&self) -> bool {
         false
     }
+
+    /// What a whole native reply, or the data of a native event, must read instead where vendors' words differ from
+    /// OpenAI's; `None` where it passes byte for byte.
+    fn amend(&self, _text: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Decodes one stream, frame by frame.

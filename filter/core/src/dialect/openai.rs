@@ -5,17 +5,18 @@
 //! Source: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod embeddings;
+mod messages;
+mod reply;
+mod request;
 
 use super::{Dialect, StreamDecoder, bare_error, truncated};
 use crate::config::Target;
 use crate::error::{Error, Said};
-use crate::json::{Cursor, FromJson, Json, Kind, Out, Str};
+use crate::json::{Cursor, FromJson, Json, Kind, Str};
 use crate::json_view;
 use crate::meter::Usage;
-use crate::openai::params::GATEWAY_ONLY;
 use crate::openai::{
-    ChatRequest, EmbeddingWriter, EmbeddingsRequest, Finish, FinishReason, Param, ParamSet, Piece, Sink,
-    Start,
+    ChatRequest, EmbeddingWriter, EmbeddingsRequest, Finish, FinishReason, ParamSet, Piece, Sink, Start,
 };
 use crate::wire::Frame;
 
@@ -32,40 +33,7 @@ impl Dialect for OpenAi {
     }
 
     fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error> {
-        let quirks = &to.provider.quirks;
-        let usage = request.stream && !quirks.unsupported.has(Param::StreamOptions);
-        let thinks = thinks(&request.model.plain(), to);
-        body.open(b'{');
-        for (key, value) in &request.fields {
-            let name = key.plain();
-            if GATEWAY_ONLY.contains(&&*name) || (usage && &*name == "stream_options") {
-                continue;
-            }
-            if &*name == "model" {
-                body.field_token("model", request.model);
-                continue;
-            }
-            // OpenAI's reasoning models refuse the old name of the limit.
-            if &*name == "max_tokens" && thinks {
-                body.field("max_completion_tokens", *value);
-                continue;
-            }
-            let renamed = quirks.rename.iter().find(|(from, _)| *from == &*name).map(|(_, to)| *to);
-            // A client that sends both names of one parameter means the one that needs no renaming.
-            match renamed {
-                Some(to) if request.fields.iter().any(|(key, _)| key.is(to)) => {}
-                Some(to) => body.field(to, *value),
-                None => {
-                    body.token(*key);
-                    body.push(b':');
-                    body.raw(value.text());
-                }
-            }
-        }
-        if usage {
-            stream_options(request, body);
-        }
-        body.close(b'}');
+        request::encode(request, to, body);
         Ok(())
     }
 
@@ -115,28 +83,10 @@ impl Dialect for OpenAi {
     fn native(&self) -> bool {
         true
     }
-}
 
-/// Whether `model` is one that reasons and so takes `max_completion_tokens` only.
-fn thinks(model: &str, to: &Target) -> bool {
-    let bare = model.rsplit('/').next().unwrap_or(model);
-    to.provider.quirks.reasoning_models.iter().any(|prefix| bare.starts_with(prefix))
-}
-
-/// The client's stream options, with the usage chunk asked for: without it nobody can count what a stream used.
-fn stream_options(request: &ChatRequest<'_>, body: &mut Vec<u8>) {
-    body.key("stream_options");
-    body.open(b'{');
-    for (key, value) in request.param(Param::StreamOptions).map(Json::fields).unwrap_or_default() {
-        if !key.is("include_usage") {
-            body.token(key);
-            body.push(b':');
-            body.raw(value.text());
-        }
+    fn amend(&self, text: &str) -> Option<String> {
+        reply::amend(text)
     }
-    body.key("include_usage");
-    body.raw("true");
-    body.close(b'}');
 }
 
 json_view! {

@@ -55,6 +55,13 @@ impl<'a> Str<'a> {
         self.raw
     }
 
+    /// Where the spelling begins within `text`, in bytes; `None` when it isn't a part of it.
+    #[must_use]
+    pub fn offset_in(self, text: &str) -> Option<usize> {
+        let at = (self.raw.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+        (at + self.raw.len() <= text.len()).then_some(at)
+    }
+
     /// No characters at all.
     #[must_use]
     pub const fn is_empty(self) -> bool {

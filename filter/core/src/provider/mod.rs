@@ -1,12 +1,17 @@
 //! Vendors, as rows of data: a dialect at an address with a way to prove who asks.
 
 pub mod auth;
+mod listing;
+mod naming;
+mod quirks;
 pub mod table;
 
+pub use listing::markdown_table;
+pub use naming::of_bare_model;
+pub use quirks::{EmbeddingQuirks, Quirks};
 pub use table::all;
 
 use crate::dialect::Dialect;
-use crate::openai::ParamSet;
 use crate::wire::Framing;
 
 /// A vendor. Data, never code.
@@ -61,53 +66,6 @@ pub enum Auth {
     Bearer,
     /// The key in a header of this name.
     Header(&'static str),
-}
-
-/// Where a vendor differs from its dialect.
-pub struct Quirks {
-    /// Parameters of the dialect's that the vendor refuses.
-    pub unsupported: ParamSet,
-    /// Parameters that are left out silently, as they do nothing there.
-    pub ignored: ParamSet,
-    /// Parameters by another name: (OpenAI's, the vendor's).
-    pub rename: &'static [(&'static str, &'static str)],
-    /// Prefixes of models that reason: they take `max_completion_tokens` only.
-    pub reasoning_models: &'static [&'static str],
-    /// Whether the key may be missing (a server of one's own).
-    pub key_optional: bool,
-    /// Where its embeddings differ.
-    pub embeddings: EmbeddingQuirks,
-}
-
-/// Where a vendor's embeddings differ from its dialect's. Fields are named as in OpenAI's request.
-pub struct EmbeddingQuirks {
-    /// Fields that the vendor refuses.
-    pub unsupported: &'static [&'static str],
-    /// Fields that are left out silently, as they do nothing there or have only one value.
-    pub ignored: &'static [&'static str],
-    /// Fields by another name: (OpenAI's, the vendor's).
-    pub rename: &'static [(&'static str, &'static str)],
-    /// Whether it answers in base64 when asked. Else it isn't asked, and its numbers are converted here.
-    pub base64: bool,
-}
-
-impl EmbeddingQuirks {
-    /// Embeddings like OpenAI's, in arrays of numbers only.
-    pub const NONE: Self = Self { unsupported: &[], ignored: &[], rename: &[], base64: false };
-    /// Embeddings like OpenAI's in both of its formats.
-    pub const BASE64: Self = Self { base64: true, ..Self::NONE };
-}
-
-impl Quirks {
-    /// A vendor exactly like its dialect.
-    pub const NONE: Self = Self {
-        unsupported: ParamSet::NONE,
-        ignored: ParamSet::NONE,
-        rename: &[],
-        reasoning_models: &[],
-        key_optional: false,
-        embeddings: EmbeddingQuirks::NONE,
-    };
 }
 
 impl std::fmt::Debug for Provider {

@@ -9,12 +9,14 @@ pub struct Events {
 }
 
 /// What becomes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It goes on as it is.
     Pass,
     /// It is taken out.
     Drop,
+    /// These bytes take its place.
+    Replace(Vec<u8>),
 }
 
 impl Events {
@@ -39,9 +41,7 @@ impl Events {
         let mut from = held.saturating_sub(3);
         while let Some(end) = event_end(rest, from) {
             let (event, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            if judge(event) == Fate::Pass {
-                out.extend_from_slice(event);
-            }
+            settle(event, judge(event), out);
             rest = tail;
             from = 0;
         }
@@ -55,10 +55,26 @@ impl Events {
     /// The stream has ended: what was held back goes out, judged as an event.
     pub fn end(&mut self, out: &mut Vec<u8>, judge: &mut dyn FnMut(&[u8]) -> Fate) {
         let last = std::mem::take(&mut self.pending);
-        if !last.is_empty() && judge(&last) == Fate::Pass {
-            out.extend_from_slice(&last);
+        if !last.is_empty() {
+            settle(&last, judge(&last), out);
         }
     }
+}
+
+fn settle(event: &[u8], fate: Fate, out: &mut Vec<u8>) {
+    match fate {
+        Fate::Pass => out.extend_from_slice(event),
+        Fate::Drop => {}
+        Fate::Replace(bytes) => out.extend_from_slice(&bytes),
+    }
+}
+
+/// An event with other data where its own stands: what [`data`] found in it.
+#[must_use]
+pub fn with_data(event: &[u8], found: &[u8], data: &str) -> Option<Vec<u8>> {
+    let at = (found.as_ptr() as usize).checked_sub(event.as_ptr() as usize)?;
+    let (head, tail) = (event.get(..at)?, event.get(at + found.len()..)?);
+    Some([head, data.as_bytes(), tail].concat())
 }
 
 /// The offset behind the empty line that ends the first event, searching from `from`.

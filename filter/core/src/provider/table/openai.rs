@@ -5,13 +5,17 @@ use crate::provider::{EmbeddingQuirks, Provider, Quirks};
 
 pub(super) static ROWS: &[Provider] = &[Provider {
     name: "openai",
-    aliases: &["custom_openai", "openai_like"],
+    aliases: &["aiohttp_openai"],
     label: "OpenAI",
     base: "https://api.openai.com/v1",
     key_env: &["OPENAI_API_KEY"],
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
     quirks: Quirks {
         reasoning_models: &["o1", "o3", "o4", "gpt-5"],
+        metadata_with_store: true,
+        developer: true,
+        // Its models take no reasoning back.
+        reasoning: "",
         embeddings: EmbeddingQuirks::BASE64,
         ..Quirks::NONE
     },
