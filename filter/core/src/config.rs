@@ -259,6 +259,7 @@ impl Target {
     pub fn check(raw: TargetConfig) -> Result<Self, String> {
         let provider = provider::named(&raw.provider)
             .ok_or_else(|| format!("'{}' is no provider that Dragoman knows", raw.provider))?;
+        let provider = raw.base_url.as_ref().map_or(provider, |base| provider.at(base));
         let mut settings: BTreeMap<String, Setting> = provider
             .settings
             .iter()
@@ -411,6 +412,25 @@ mod tests {
             let json = format!(r#"{{"id":"t","provider":"openai","model":"m","base_url":"{base}"}}"#);
             assert_eq!(Target::from_json(&json).unwrap().address.path, "/v1");
         }
+    }
+
+    #[test]
+    fn a_base_may_say_which_language_its_vendor_speaks() {
+        let row = |provider: &str, base: &str| {
+            let json = format!(r#"{{"id":"t","provider":"{provider}","model":"m","base_url":"{base}"}}"#);
+            let target = Target::from_json(&json).unwrap();
+            (target.provider.name, target.address.path)
+        };
+        assert_eq!(row("ollama_chat", "http://h:11434/"), ("ollama", String::new()));
+        assert_eq!(row("ollama", "http://h:11434/api/chat"), ("ollama", String::new()));
+        for base in ["http://h:11434/v1", "http://h:11434/v1/", "http://h:11434/v1/chat/completions"] {
+            assert_eq!(row("ollama_chat", base), ("ollama_openai", "/v1".to_owned()), "{base}");
+        }
+        let compatible = "https://api.cohere.ai/compatibility/v1";
+        assert_eq!(row("cohere", compatible), ("cohere_openai", "/compatibility/v1".to_owned()));
+        assert_eq!(row("cohere_chat", "https://api.cohere.com"), ("cohere", "/v2".to_owned()));
+        assert_eq!(row("cohere", "https://api.cohere.com/v2/chat"), ("cohere", "/v2".to_owned()));
+        assert_eq!(row("mistral", "https://api.mistral.ai"), ("mistral", "/v1".to_owned()));
     }
 
     #[test]

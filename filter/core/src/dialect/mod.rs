@@ -3,6 +3,9 @@
 //!
 //! To add one: a file, a `pub static`, a row in `provider::table`, eight golden cases in `tests/golden`.
 
+pub mod cohere;
+pub mod mistral;
+pub mod ollama;
 pub mod openai;
 
 use crate::config::Target;

@@ -130,6 +130,15 @@ impl<'a> ChatRequest<'a> {
         })
     }
 
+    /// What passes as it is to a provider whose language expresses `supported`: fields that OpenAI's API does not
+    /// define, and parameters beyond `supported` that the target's `allowed_openai_params` have let through.
+    pub fn beyond(&self, supported: ParamSet) -> impl Iterator<Item = (Str<'a>, Json<'a>)> + '_ {
+        let allowed = self.fields.iter().copied().filter(move |(key, value)| {
+            !value.is_null() && Param::named(&key.plain()).is_some_and(|param| !supported.has(param))
+        });
+        self.unknown().chain(allowed)
+    }
+
     /// A field that OpenAI's API does not define.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Json<'a>> {

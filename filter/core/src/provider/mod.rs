@@ -31,6 +31,9 @@ pub struct Provider {
     pub base: &'static str,
     /// What an `api_base` must end with: appended when it doesn't. Empty when any base is right.
     pub base_suffix: &'static str,
+    /// Endings of an `api_base` that mean another row: (ending, that row's name). For vendors that speak two languages
+    /// at two addresses.
+    pub instead: &'static [(&'static str, &'static str)],
     /// The path of a chat request, behind the base; empty where there is none.
     pub chat: &'static str,
     /// The path of a streaming chat request, where it differs; else empty.
@@ -71,6 +74,21 @@ pub enum Auth {
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Provider {
+    /// The row that `base`, an `api_base` as a user gives it, is of: this one, unless it ends like another's.
+    #[must_use]
+    pub fn at(&'static self, base: &str) -> &'static Self {
+        let mut others = self.instead.iter().filter_map(|(ending, name)| Some((ending, named(name)?)));
+        let found = others.find(|(ending, row)| {
+            let base = base.trim_end_matches('/');
+            [row.chat, row.embeddings, ""]
+                .iter()
+                .any(|path| base.strip_suffix(path).is_some_and(|base| base.ends_with(*ending)))
+        });
+        found.map_or(self, |(_, row)| row)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The rows, a file per family.
 
+mod cohere;
 mod compatible_a_to_f;
 mod compatible_g_to_n;
 mod compatible_o_to_z;
 mod embedders;
+mod mistral;
+mod ollama;
 mod openai;
 
 use super::{Auth, Provider, Quirks};
@@ -19,6 +22,7 @@ const COMPATIBLE: Provider = Provider {
     dialect: &dialect::openai::OPENAI,
     base: "",
     base_suffix: "",
+    instead: &[],
     chat: "/chat/completions",
     stream: "",
     embeddings: "/embeddings",
@@ -74,6 +78,9 @@ static FAMILIES: &[&[Provider]] = &[
     compatible_g_to_n::ROWS,
     compatible_o_to_z::ROWS,
     embedders::ROWS,
+    cohere::ROWS,
+    mistral::ROWS,
+    ollama::ROWS,
 ];
 
 /// Every vendor.

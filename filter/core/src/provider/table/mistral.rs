@@ -1,0 +1,40 @@
+//! Mistral, and Codestral at its own address.
+
+use super::COMPATIBLE;
+use crate::dialect;
+use crate::openai::{Param, ParamSet};
+use crate::provider::{Provider, Quirks};
+
+/// Mistral's language at an address of the caller's.
+const MISTRAL: Provider = Provider {
+    dialect: &dialect::mistral::MISTRAL,
+    // Any address of Mistral's goes on with its version.
+    base_suffix: "/v1",
+    quirks: Quirks {
+        ignored: ParamSet::of(&[Param::User, Param::SafetyIdentifier, Param::PromptCacheRetention]),
+        ..Quirks::NONE
+    },
+    docs: "https://docs.mistral.ai/api",
+    ..COMPATIBLE
+};
+
+pub(super) static ROWS: &[Provider] = &[
+    Provider {
+        name: "mistral",
+        label: "Mistral AI",
+        base: "https://api.mistral.ai/v1",
+        key_env: &["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"],
+        base_env: &["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"],
+        ..MISTRAL
+    },
+    Provider {
+        name: "codestral",
+        label: "Mistral Codestral",
+        base: "https://codestral.mistral.ai/v1",
+        embeddings: "",
+        key_env: &["CODESTRAL_API_KEY"],
+        base_env: &["CODESTRAL_API_BASE"],
+        docs: "https://docs.mistral.ai/capabilities/code_generation",
+        ..MISTRAL
+    },
+];
