@@ -75,13 +75,20 @@ impl Sink for Recording {
             Piece::Refusal(text) => self.refusal += &text.plain(),
             Piece::ToolCall { index, id, name } => {
                 self.demand(index as usize == self.calls.len(), "calls are told in order, from 0");
-                let (id, name) = (id.plain().into_owned(), name.plain().into_owned());
+                // A thought signature travels in the id.
+                let id = id.plain();
+                let (id, signature) = id.split_once("__thought__").unwrap_or((&id, ""));
+                self.signatures += usize::from(!signature.is_empty());
+                let (id, name) = (id.to_owned(), name.plain().into_owned());
                 self.calls.push(Call { id, name, arguments: String::new() });
             }
             Piece::ToolArgs { index, fragment } => self.call(index).arguments += &fragment.plain(),
             Piece::ToolInput { index, input } => self.call(index).arguments = input.text().to_owned(),
             Piece::Annotations(items) => self.annotations.push(items.text().to_owned()),
-            Piece::Extra(name, value) => self.extras.push((name.to_owned(), value.text().to_owned())),
+            Piece::Extra(name, value) => {
+                self.signatures += value.field("thought_signatures").map_or(0, |list| list.items().len());
+                self.extras.push((name.to_owned(), value.text().to_owned()));
+            }
             Piece::Finish(finish) => {
                 self.demand(self.finish.is_none(), "a choice ends once");
                 self.finish = Some((finish.reason, finish.native.to_owned()));

@@ -260,6 +260,7 @@ impl Target {
         let provider = provider::named(&raw.provider)
             .ok_or_else(|| format!("'{}' is no provider that Dragoman knows", raw.provider))?;
         let provider = raw.base_url.as_ref().map_or(provider, |base| provider.at(base));
+        let provider = provider.for_model(&raw.model);
         let mut settings: BTreeMap<String, Setting> = provider
             .settings
             .iter()
@@ -282,7 +283,13 @@ impl Target {
             None if provider.base.is_empty() => {
                 return Err(format!("{} needs an api_base", provider.label));
             }
-            None => provider.base.to_owned(),
+            None => {
+                let fits = |(name, value, _): &&(&str, &str, &str)| match settings.get(*name) {
+                    Some(Setting::Plain(given)) => given == value,
+                    _ => false,
+                };
+                provider.bases.iter().find(fits).map_or(provider.base, |(.., base)| base).to_owned()
+            }
         };
         base = fill(&base, &settings)?;
         let mut params = Vec::new();

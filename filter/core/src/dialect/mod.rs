@@ -4,6 +4,7 @@
 //! To add one: a file, a `pub static`, a row in `provider::table`, eight golden cases in `tests/golden`.
 
 pub mod cohere;
+pub mod gemini;
 pub mod mistral;
 pub mod ollama;
 pub mod openai;

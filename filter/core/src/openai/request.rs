@@ -382,7 +382,13 @@ impl<'a> Tool<'a> {
                     cache_control: view.cache_control.or(function.cache_control),
                 }))
             }
-            None if kind.is("function") => Err(at("has no 'function'")),
+            None if kind.is("function") => match raw.fields().as_slice() {
+                // Google's own tools have a name for a key and no type.
+                [(own, value)] if view.kind.is_none() && value.kind() == Kind::Object => {
+                    Ok(Self::Native(*own, raw))
+                }
+                _ => Err(at("has no 'function'")),
+            },
             _ => Ok(Self::Native(kind, raw)),
         }
     }

@@ -29,6 +29,10 @@ pub struct Provider {
     pub dialect: &'static dyn Dialect,
     /// The base URL when the config gives no `api_base`; empty when it must.
     pub base: &'static str,
+    /// Base URLs for particular values of a setting: (setting, value, base URL). The first that fits takes `base`'s place.
+    pub bases: &'static [(&'static str, &'static str, &'static str)],
+    /// Models that the vendor serves by another row, by the beginnings of their names. The first that fits counts.
+    pub variants: &'static [(&'static [&'static str], &'static Self)],
     /// What an `api_base` must end with: appended when it doesn't. Empty when any base is right.
     pub base_suffix: &'static str,
     /// Endings of an `api_base` that mean another row: (ending, that row's name). For vendors that speak two languages
@@ -58,6 +62,16 @@ pub struct Provider {
     pub quirks: Quirks,
     /// The vendor's page that this row was made from.
     pub docs: &'static str,
+}
+
+impl Provider {
+    /// The row that serves `model`: this one, or one of its variants.
+    #[must_use]
+    pub fn for_model(&'static self, model: &str) -> &'static Self {
+        let fits =
+            |(prefixes, _): &&(&[&str], &Self)| prefixes.iter().any(|prefix| model.starts_with(prefix));
+        self.variants.iter().find(fits).map_or(self, |(_, row)| row)
+    }
 }
 
 /// How a request proves who asks.

@@ -4,6 +4,7 @@
 //! number of times, and what is held back never exceeds [`MAX_FRAME`].
 
 pub mod events;
+pub mod json_array;
 pub mod ndjson;
 pub mod sse;
 
@@ -59,6 +60,8 @@ pub enum Framing {
     Sse,
     /// One JSON value a line.
     Ndjson,
+    /// One JSON array, an item an event.
+    JsonArray,
 }
 
 impl Framing {
@@ -68,6 +71,7 @@ impl Framing {
         match self {
             Self::Sse => Box::new(sse::Sse::default()),
             Self::Ndjson => Box::new(ndjson::Ndjson::default()),
+            Self::JsonArray => Box::new(json_array::JsonArray::default()),
         }
     }
 }

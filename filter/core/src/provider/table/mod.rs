@@ -5,6 +5,7 @@ mod compatible_a_to_f;
 mod compatible_g_to_n;
 mod compatible_o_to_z;
 mod embedders;
+mod google;
 mod mistral;
 mod ollama;
 mod openai;
@@ -21,6 +22,8 @@ const COMPATIBLE: Provider = Provider {
     label: "",
     dialect: &dialect::openai::OPENAI,
     base: "",
+    bases: &[],
+    variants: &[],
     base_suffix: "",
     instead: &[],
     chat: "/chat/completions",
@@ -77,6 +80,7 @@ static FAMILIES: &[&[Provider]] = &[
     compatible_a_to_f::ROWS,
     compatible_g_to_n::ROWS,
     compatible_o_to_z::ROWS,
+    google::ROWS,
     embedders::ROWS,
     cohere::ROWS,
     mistral::ROWS,
