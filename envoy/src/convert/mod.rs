@@ -1,0 +1,130 @@
+//! A LiteLLM config as what Dragoman runs: targets, routes and the settings of the gateway.
+//!
+//! Owns the meaning of LiteLLM's keys. Knows nothing of Envoy: [`crate::bootstrap`] renders what stands here.
+
+mod routes;
+mod secrets;
+mod target;
+
+use std::collections::BTreeMap;
+
+use dragoman_core::config::{Address, DEFAULT_MAX_BODY_BYTES, Setting, TargetConfig};
+
+use crate::check::{Environment, Problems, Read};
+pub use routes::{Chain, Route};
+pub use secrets::Secrets;
+
+/// How long a request may take unless the config says otherwise, in milliseconds: LiteLLM's 6000 s.
+const DEFAULT_TIMEOUT_MS: u64 = 6_000_000;
+/// How often a failed request is tried again unless the config says otherwise: LiteLLM's default.
+const DEFAULT_RETRIES: u32 = 2;
+
+/// What Dragoman runs.
+#[derive(Debug)]
+pub struct Plan {
+    /// The targets, in the order of the config.
+    pub targets: Vec<Deployment>,
+    /// The routes, in the order of the config.
+    pub routes: Vec<Route>,
+    /// The key that clients must show.
+    pub master_key: Option<Setting>,
+    /// The largest body of a request.
+    pub max_body_bytes: usize,
+    /// How often a failed request is tried again.
+    pub retries: u32,
+    /// Whether a line is written for every request.
+    pub access_log: bool,
+    /// The variables that the filter reads, and their values where Envoy's process doesn't inherit them.
+    pub secrets: Secrets,
+}
+
+/// A target and what Envoy must know of it.
+#[derive(Debug)]
+pub struct Deployment {
+    /// What the filter must know.
+    pub config: TargetConfig,
+    /// Where it is.
+    pub address: Address,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// The weight, request and token limits by which LiteLLM shares requests out.
+    pub share: Share,
+    /// The tier; the lowest is tried first.
+    pub order: i64,
+    /// The `provider/model` of the config.
+    pub litellm_model: String,
+}
+
+/// What LiteLLM's `simple-shuffle` weighs targets by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    /// `weight`
+    pub weight: Option<u64>,
+    /// `rpm`
+    pub rpm: Option<u64>,
+    /// `tpm`
+    pub tpm: Option<u64>,
+}
+
+/// Converts a config; what is wrong with its meaning goes to `problems`. Incomplete when those are fatal.
+pub fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> Plan {
+    let config = &read.config;
+    let mut secrets = Secrets::new(environment);
+    let router = &config.router_settings;
+    let timeout = config.litellm_settings.request_timeout.or(router.timeout);
+    let master_key = config.general_settings.master_key.as_deref().and_then(|value| {
+        let path = ["general_settings", "master_key"];
+        secrets.setting(value, read.node.place_of(&path), &path.join("."), problems)
+    });
+    let defaults = target::Defaults {
+        drop_params: config.litellm_settings.drop_params,
+        timeout_ms: timeout.map_or(DEFAULT_TIMEOUT_MS, milliseconds),
+    };
+    let mut targets = Vec::new();
+    let mut names = Vec::new();
+    for (index, model) in &read.models {
+        for (name, deployment) in
+            target::deployments(*index, model, &defaults, &read.node, environment, &mut secrets, problems)
+        {
+            names.push(name);
+            targets.push(deployment);
+        }
+    }
+    target::name_them(&mut targets, &names);
+    let routes = routes::routes(read, &names, &targets, problems);
+    Plan {
+        routes,
+        targets,
+        master_key,
+        max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
+        retries: router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES),
+        access_log: config.litellm_settings.json_logs,
+        secrets,
+    }
+}
+
+/// Seconds as milliseconds, at least one.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn milliseconds(seconds: f64) -> u64 {
+    // A float's cast saturates; Envoy's durations end at 315,576,000,000 s anyway.
+    ((seconds * 1000.0).ceil() as u64).clamp(1, 315_576_000_000)
+}
+
+/// MiB as bytes.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn bytes(mebibytes: f64) -> usize {
+    (mebibytes * 1024.0 * 1024.0) as usize
+}
+
+/// Counts what a plan holds, for people.
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
+    let mut providers: BTreeMap<&str, usize> = BTreeMap::new();
+    for target in &plan.targets {
+        *providers.entry(target.config.provider.as_str()).or_default() += 1;
+    }
+    let models = plan.routes.iter().filter(|route| !route.hidden).count();
+    let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let names: Vec<&str> = providers.keys().copied().collect();
+    format!("{}, {} ({})", plural(models, "model"), plural(plan.targets.len(), "target"), names.join(", "))
+}

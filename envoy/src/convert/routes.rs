@@ -1,0 +1,183 @@
+//! The names that clients ask for, and the targets behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::target::slug;
+use super::{Deployment, Share};
+use crate::check::{Problems, Read};
+use crate::litellm::{Alias, Strategy};
+
+/// A name that clients ask for.
+#[derive(Debug)]
+pub struct Route {
+    /// The name; may hold a `*`.
+    pub name: String,
+    /// Whether the list of models leaves it out.
+    pub hidden: bool,
+    /// Its chains, one per target that may be the first.
+    pub chains: Vec<Chain>,
+}
+
+/// An order in which targets are tried.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The cluster that stands for it.
+    pub cluster: String,
+    /// The targets, by their index in the plan; never empty.
+    pub targets: Vec<usize>,
+    /// Its share of the requests.
+    pub weight: u64,
+}
+
+/// The routes of a config whose `targets` belong to the routes called `names`.
+pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &mut Problems) -> Vec<Route> {
+    let mut groups: Vec<(&str, bool, Vec<usize>)> = Vec::new();
+    let mut index: BTreeMap<&str, usize> = BTreeMap::new();
+    for (target, name) in names.iter().enumerate() {
+        let at = *index.entry(name).or_insert_with(|| {
+            groups.push((name, false, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, _, members)) = groups.get_mut(at) {
+            members.push(target);
+        }
+    }
+    aliases(read, &mut groups, &mut index, problems);
+    // LiteLLM lets clients name a deployment by its `provider/model`, too.
+    for (target, deployment) in targets.iter().enumerate() {
+        let name = deployment.litellm_model.as_str();
+        if name.contains('*') {
+            continue;
+        }
+        let at = *index.entry(name).or_insert_with(|| {
+            groups.push((name, true, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, true, members)) = groups.get_mut(at)
+            && !members.contains(&target)
+        {
+            members.push(target);
+        }
+    }
+    if let Some(strategy) = read.config.router_settings.routing_strategy
+        && strategy != Strategy::SimpleShuffle
+    {
+        let at = read.node.place_of(&["router_settings", "routing_strategy"]);
+        problems.warning(at, "router_settings.routing_strategy", "is read, but not honoured yet: simple-shuffle is used");
+    }
+    let mut clusters = Clusters::new(targets);
+    groups
+        .into_iter()
+        .map(|(name, hidden, members)| Route {
+            chains: chains(name, &members, targets, &mut clusters),
+            name: name.to_owned(),
+            hidden,
+        })
+        .collect()
+}
+
+fn aliases<'a>(
+    read: &'a Read,
+    groups: &mut Vec<(&'a str, bool, Vec<usize>)>,
+    index: &mut BTreeMap<&'a str, usize>,
+    problems: &mut Problems,
+) {
+    for (alias, of) in &read.config.router_settings.model_group_alias {
+        let (of, hidden) = match of {
+            Alias::Name(of) => (of, false),
+            Alias::Full { model, hidden } => (model, *hidden),
+        };
+        let key = format!("router_settings.model_group_alias.{alias}");
+        let at = read.node.place_of(&["router_settings", "model_group_alias", alias]);
+        let members = index.get(of.as_str()).and_then(|at| groups.get(*at)).map(|(_, _, members)| members.clone());
+        match members {
+            None => {
+                let near = crate::check::nearest(of, index.keys().copied());
+                let hint = near.map_or_else(String::new, |near| format!(": did you mean '{near}'?"));
+                problems.error(at, &key, format!("stands for '{of}', which is no model_name{hint}"));
+            }
+            // An alias stands before a model of the same name, as in LiteLLM.
+            Some(members) => match index.get(alias.as_str()).and_then(|at| groups.get_mut(*at)) {
+                Some(group) => group.2 = members,
+                None => {
+                    index.insert(alias, groups.len());
+                    groups.push((alias, hidden, members));
+                }
+            },
+        }
+    }
+}
+
+/// A chain for each target of the lowest tier, which takes the others behind it: those of its own tier, then the rest.
+fn chains(name: &str, members: &[usize], targets: &[Deployment], clusters: &mut Clusters<'_>) -> Vec<Chain> {
+    let order = |target: &usize| targets.get(*target).map_or(i64::MAX, |deployment| deployment.order);
+    let mut ordered = members.to_vec();
+    ordered.sort_by_key(order);
+    let lowest = ordered.first().map_or(i64::MAX, order);
+    let tier: Vec<usize> = ordered.iter().copied().filter(|target| order(target) == lowest).collect();
+    let shares: Vec<Share> =
+        tier.iter().filter_map(|target| targets.get(*target)).map(|target| target.share).collect();
+    let weights = weights(&shares);
+    let mut chains = Vec::new();
+    for (at, (first, weight)) in tier.iter().zip(weights).enumerate() {
+        if weight == 0 {
+            continue;
+        }
+        // The tier, turned so that this target is its first: failures spread instead of all going to one.
+        let mut chain: Vec<usize> = tier.iter().cycle().skip(at).take(tier.len()).copied().collect();
+        chain.extend(ordered.iter().skip(tier.len()));
+        chains.push(Chain { cluster: clusters.of(name, *first, &chain), targets: chain, weight });
+    }
+    chains
+}
+
+/// LiteLLM's `simple-shuffle`: by `weight` where any target has one, else by `rpm`, else by `tpm`, else evenly.
+fn weights(shares: &[Share]) -> Vec<u64> {
+    let by: [fn(&Share) -> Option<u64>; 3] = [|s| s.weight, |s| s.rpm, |s| s.tpm];
+    for of in by {
+        let weights: Vec<u64> = shares.iter().map(|share| of(share).unwrap_or_default()).collect();
+        if weights.iter().any(|weight| *weight > 0) {
+            return weights;
+        }
+    }
+    vec![1; shares.len()]
+}
+
+/// The names of clusters: one for each target, and one for each chain of several.
+struct Clusters<'a> {
+    targets: &'a [Deployment],
+    taken: BTreeSet<String>,
+    chains: BTreeMap<Vec<usize>, String>,
+}
+
+impl<'a> Clusters<'a> {
+    fn new(targets: &'a [Deployment]) -> Self {
+        let taken = targets.iter().map(|target| target_cluster(&target.config.id)).collect();
+        Self { targets, taken, chains: BTreeMap::new() }
+    }
+
+    fn of(&mut self, route: &str, first: usize, chain: &[usize]) -> String {
+        let id = self.targets.get(first).map(|target| target.config.id.as_str()).unwrap_or_default();
+        if chain.len() == 1 {
+            return target_cluster(id);
+        }
+        if let Some(known) = self.chains.get(chain) {
+            return known.clone();
+        }
+        let stem = format!("chain_{}_{}", slug(route), slug(id));
+        let mut name = stem.clone();
+        let mut count = 1;
+        while !self.taken.insert(name.clone()) {
+            count += 1;
+            name = format!("{stem}_{count}");
+        }
+        self.chains.insert(chain.to_vec(), name.clone());
+        name
+    }
+}
+
+/// The cluster of a target.
+#[must_use]
+pub fn target_cluster(id: &str) -> String {
+    format!("target_{}", slug(id))
+}

@@ -1,0 +1,387 @@
+//! An entry of `model_list` as targets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dragoman_core::config::{Setting, Target, TargetConfig};
+use dragoman_core::provider::{self, Auth, Provider};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::secrets::Secrets;
+use super::{Deployment, Share, milliseconds};
+use crate::check::{Environment, Problems, nearest};
+use crate::litellm::{LitellmParams, Model};
+use crate::yaml::{Node, Place};
+
+/// What the settings give to every target.
+#[derive(Debug)]
+pub struct Defaults {
+    /// `litellm_settings.drop_params`
+    pub drop_params: bool,
+    /// How long an attempt may take.
+    pub timeout_ms: u64,
+}
+
+/// Variables that stand in for settings which the config leaves open, as the vendors' own tools read them.
+const SETTINGS_ENV: &[(&str, &[&str])] = &[
+    ("aws_access_key_id", &["AWS_ACCESS_KEY_ID"]),
+    ("aws_secret_access_key", &["AWS_SECRET_ACCESS_KEY"]),
+    ("aws_session_token", &["AWS_SESSION_TOKEN"]),
+    ("aws_region_name", &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"]),
+    ("api_version", &["AZURE_API_VERSION"]),
+    ("azure_ad_token", &["AZURE_AD_TOKEN"]),
+    ("vertex_project", &["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"]),
+    ("vertex_location", &["VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION"]),
+    ("vertex_credentials", &["GOOGLE_APPLICATION_CREDENTIALS"]),
+];
+
+/// Settings that are secrets.
+const SECRET_SETTINGS: &[&str] =
+    &["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "azure_ad_token", "vertex_credentials"];
+
+/// An entry being read: what every step needs.
+struct Entry<'a> {
+    index: usize,
+    model: &'a Model,
+    node: &'a Node,
+    environment: &'a Environment,
+    secrets: &'a mut Secrets,
+    problems: &'a mut Problems,
+}
+
+/// The targets of an entry with the names of their routes: one, save for `model: "*"`, which is one for each provider
+/// whose key is there.
+pub fn deployments(
+    index: usize,
+    model: &Model,
+    defaults: &Defaults,
+    node: &Node,
+    environment: &Environment,
+    secrets: &mut Secrets,
+    problems: &mut Problems,
+) -> Vec<(String, Deployment)> {
+    let mut entry = Entry { index, model, node, environment, secrets, problems };
+    let name = &model.model_name;
+    if name.is_empty() {
+        entry.error("model_name", "is empty: write the name that clients ask for");
+        return Vec::new();
+    }
+    if name.matches('*').count() > 1 {
+        entry.error("model_name", "has more than one '*'");
+        return Vec::new();
+    }
+    if model.litellm_params.model == "*" && model.litellm_params.custom_llm_provider.is_none() {
+        return entry.every_provider(defaults);
+    }
+    let Some((row, upstream)) = entry.provider() else { return Vec::new() };
+    if upstream.contains('*') && !name.contains('*') {
+        entry.error("litellm_params.model", "has a '*', but model_name has none");
+        return Vec::new();
+    }
+    let deployment = entry.deployment(row, upstream, name.clone(), defaults);
+    deployment.map(|deployment| (name.clone(), deployment)).into_iter().collect()
+}
+
+impl Entry<'_> {
+    fn key(&self, key: &str) -> String {
+        format!("model_list[{}].{key}", self.index)
+    }
+
+    fn place(&self, key: &str) -> Place {
+        let index = self.index.to_string();
+        let mut path = vec!["model_list", index.as_str()];
+        path.extend(key.split('.'));
+        self.node.place_of(&path)
+    }
+
+    fn error(&mut self, key: &str, says: impl Into<String>) {
+        let (at, key) = (self.place(key), self.key(key));
+        self.problems.error(at, &key, says);
+    }
+
+    fn warning(&mut self, key: &str, says: impl Into<String>) {
+        let (at, key) = (self.place(key), self.key(key));
+        self.problems.warning(at, &key, says);
+    }
+
+    /// The vendor and its model.
+    fn provider(&mut self) -> Option<(&'static Provider, String)> {
+        let params = &self.model.litellm_params;
+        let full = params.model.as_str();
+        if let Some(name) = &params.custom_llm_provider {
+            let Some(row) = provider::named(name) else {
+                let says = unknown_provider(name);
+                self.error("litellm_params.custom_llm_provider", says);
+                return None;
+            };
+            let model = full.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            return Some((row, model.unwrap_or(full).to_owned()));
+        }
+        let found = split(full);
+        if found.is_none() {
+            let says = match full.split_once('/') {
+                Some((prefix, _)) => unknown_provider(prefix),
+                None => format!("'{full}' doesn't say whose model it is: write provider/{full}"),
+            };
+            self.error("litellm_params.model", says);
+        }
+        let (row, model) = found?;
+        if model.is_empty() {
+            self.error("litellm_params.model", format!("names no model: write {full}<model>"));
+            return None;
+        }
+        Some((row, model.to_owned()))
+    }
+
+    /// `model: "*"`: whatever the client names, of every provider whose key is in the environment.
+    fn every_provider(&mut self, defaults: &Defaults) -> Vec<(String, Deployment)> {
+        let mut found = Vec::new();
+        for row in provider::all() {
+            let there = row.key_env.iter().any(|name| self.environment.value(name).is_some());
+            if !there || row.base.is_empty() {
+                continue;
+            }
+            for name in [row.name].iter().chain(row.aliases) {
+                let route = format!("{name}/*");
+                if let Some(deployment) = self.deployment(row, "*".to_owned(), route.clone(), defaults) {
+                    found.push((route, deployment));
+                }
+            }
+        }
+        if found.is_empty() {
+            self.error("litellm_params.model", "is '*', but no provider's key is in the environment");
+        }
+        found
+    }
+
+    fn deployment(
+        &mut self,
+        row: &'static Provider,
+        upstream: String,
+        route: String,
+        defaults: &Defaults,
+    ) -> Option<Deployment> {
+        let params = &self.model.litellm_params;
+        let info = &self.model.model_info;
+        let base_url = self.base_url(row);
+        let api_key = self.api_key(row);
+        let config = TargetConfig {
+            id: info.id.clone().unwrap_or_default(),
+            provider: row.name.to_owned(),
+            model: upstream,
+            pattern: route.contains('*').then_some(route),
+            base_url,
+            api_key,
+            headers: self.headers(),
+            params: self.params(),
+            drop_params: params.drop_params.unwrap_or(defaults.drop_params),
+            additional_drop_params: params.additional_drop_params.clone(),
+            allowed_openai_params: params.allowed_openai_params.clone(),
+            settings: self.settings(row),
+            max_output_tokens: info.max_output_tokens.or(info.max_tokens),
+        };
+        // The filter's own check, so that nothing is rendered that the filter would refuse.
+        let checked = serde_json::to_string(&config).map_err(|error| error.to_string());
+        let address = match checked.and_then(|json| Target::from_json(&json)) {
+            Ok(target) => target.address,
+            Err(says) => {
+                self.error("litellm_params", says);
+                return None;
+            }
+        };
+        Some(Deployment {
+            config,
+            address,
+            timeout_ms: params.timeout.map_or(defaults.timeout_ms, milliseconds),
+            share: Share { weight: params.weight, rpm: params.rpm, tpm: params.tpm },
+            order: params.order.unwrap_or(i64::MAX),
+            litellm_model: match &params.custom_llm_provider {
+                Some(name) if !params.model.starts_with(&format!("{name}/")) => format!("{name}/{}", params.model),
+                _ => params.model.clone(),
+            },
+        })
+    }
+
+    fn base_url(&self, row: &Provider) -> Option<String> {
+        let params = &self.model.litellm_params;
+        let given = params.api_base.clone().or_else(|| params.aws_bedrock_runtime_endpoint.clone());
+        given.or_else(|| row.base_env.iter().find_map(|name| self.environment.value(name)))
+    }
+
+    fn api_key(&mut self, row: &Provider) -> Option<Setting> {
+        if let Some(value) = &self.model.litellm_params.api_key {
+            let (at, key) = (self.place("litellm_params.api_key"), self.key("litellm_params.api_key"));
+            return self.secrets.setting(value, at, &key, self.problems);
+        }
+        let set = row.key_env.iter().find(|name| self.environment.value(name).is_some());
+        let (at, key) = (self.place("litellm_params.model"), self.key("litellm_params.model"));
+        if let Some(name) = set {
+            return Some(self.secrets.variable(name, at, &key));
+        }
+        let own_server = self.model.litellm_params.api_base.is_some();
+        if !matches!(row.auth, Auth::Bearer | Auth::Header(_)) || row.quirks.key_optional || own_server {
+            return None;
+        }
+        match row.key_env.first() {
+            // Named as if it were there: the missing ones are reported together.
+            Some(name) => Some(self.secrets.variable(name, at, &key)),
+            None => {
+                self.warning("litellm_params", "has no api_key: requests go without one");
+                None
+            }
+        }
+    }
+
+    fn headers(&mut self) -> BTreeMap<String, Setting> {
+        let params = &self.model.litellm_params;
+        let mut headers = BTreeMap::new();
+        if let Some(organization) = &params.organization {
+            headers.insert("openai-organization".to_owned(), Setting::Plain(organization.clone()));
+        }
+        for (name, value) in &params.extra_headers {
+            let path = format!("litellm_params.extra_headers.{name}");
+            let name = name.to_ascii_lowercase();
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
+                self.error(&path, "is no header name");
+                continue;
+            }
+            if value.contains(['\r', '\n', '\0']) {
+                self.error(&path, "must not hold line breaks");
+                continue;
+            }
+            if !is_secret_header(&name) && crate::check::environment::reference(value).is_none() {
+                headers.insert(name, Setting::Plain(value.clone()));
+                continue;
+            }
+            let (at, key) = (self.place(&path), self.key(&path));
+            if let Some(setting) = self.secrets.setting(value, at, &key, self.problems) {
+                headers.insert(name, setting);
+            }
+        }
+        headers
+    }
+
+    fn params(&mut self) -> BTreeMap<String, Box<RawValue>> {
+        let params = &self.model.litellm_params;
+        let mut raw = BTreeMap::new();
+        for (name, value) in params.extra_body.iter().chain(&params.params) {
+            if let Ok(value) = serde_json::value::to_raw_value(value) {
+                raw.insert(name.clone(), value);
+            }
+        }
+        raw
+    }
+
+    fn settings(&mut self, row: &Provider) -> BTreeMap<String, Setting> {
+        let params = &self.model.litellm_params;
+        let mut settings = BTreeMap::new();
+        for (name, value) in given(params) {
+            if !SECRET_SETTINGS.contains(&name) {
+                settings.insert(name.to_owned(), Setting::Plain(value.to_owned()));
+                continue;
+            }
+            let path = format!("litellm_params.{name}");
+            let (at, key) = (self.place(&path), self.key(&path));
+            if let Some(setting) = self.secrets.setting(value, at, &key, self.problems) {
+                settings.insert(name.to_owned(), setting);
+            }
+        }
+        for (name, variables) in SETTINGS_ENV {
+            if settings.contains_key(*name) || !row.settings.iter().any(|(known, _)| known == name) {
+                continue;
+            }
+            let Some(variable) = variables.iter().find(|variable| self.environment.value(variable).is_some())
+            else {
+                continue;
+            };
+            let setting = if SECRET_SETTINGS.contains(name) {
+                let (at, key) = (self.place("litellm_params.model"), self.key("litellm_params.model"));
+                self.secrets.variable(variable, at, &key)
+            } else {
+                Setting::Plain(self.environment.value(variable).unwrap_or_default())
+            };
+            settings.insert((*name).to_owned(), setting);
+        }
+        settings
+    }
+}
+
+/// The settings that an entry gives, by LiteLLM's names.
+fn given(params: &LitellmParams) -> impl Iterator<Item = (&'static str, &str)> {
+    [
+        ("api_version", &params.api_version),
+        ("azure_ad_token", &params.azure_ad_token),
+        ("aws_access_key_id", &params.aws_access_key_id),
+        ("aws_secret_access_key", &params.aws_secret_access_key),
+        ("aws_session_token", &params.aws_session_token),
+        ("aws_region_name", &params.aws_region_name),
+        ("vertex_project", &params.vertex_project),
+        ("vertex_location", &params.vertex_location),
+        ("vertex_credentials", &params.vertex_credentials),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+}
+
+/// The row and the model of a `provider/model`; rows may be named by two segments (`bedrock/converse`).
+fn split(full: &str) -> Option<(&'static Provider, &str)> {
+    let (first, rest) = full.split_once('/')?;
+    if let Some((second, model)) = rest.split_once('/')
+        && let Some(row) = provider::named(&format!("{first}/{second}"))
+    {
+        return Some((row, model));
+    }
+    provider::named(first).map(|row| (row, rest))
+}
+
+fn unknown_provider(name: &str) -> String {
+    let names = provider::all().flat_map(|row| [row.name].into_iter().chain(row.aliases.iter().copied()));
+    match nearest(name, names) {
+        Some(near) => format!("'{name}' is no provider that Dragoman knows: did you mean '{near}'?"),
+        None => format!(
+            "'{name}' is no provider that Dragoman knows: write provider/model; for a server that speaks OpenAI's API, \
+             openai/{name} with its api_base"
+        ),
+    }
+}
+
+fn is_secret_header(name: &str) -> bool {
+    ["auth", "key", "token", "secret", "cookie", "password", "credential"].iter().any(|part| name.contains(part))
+}
+
+/// Gives targets without an `id` one that stays the same as long as their entry does.
+pub fn name_them(targets: &mut [Deployment], names: &[String]) {
+    let mut taken: BTreeSet<String> = targets.iter().map(|target| target.config.id.clone()).collect();
+    for (target, name) in targets.iter_mut().zip(names) {
+        if !target.config.id.is_empty() {
+            continue;
+        }
+        let config = &target.config;
+        let base = config.base_url.as_deref().unwrap_or_default();
+        // No secret goes into the hash: it is shown to clients.
+        let hash = fnv1a(&[name, &config.provider, &config.model, base]);
+        let stem = format!("{}-{:08x}", slug(&config.model), hash >> 32);
+        let mut id = stem.clone();
+        let mut count = 1;
+        while !taken.insert(id.clone()) {
+            count += 1;
+            id = format!("{stem}-{count}");
+        }
+        target.config.id = id;
+    }
+}
+
+/// A name in letters, digits, dashes and underscores.
+pub fn slug(name: &str) -> String {
+    let slug: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    slug.trim_matches('-').to_owned()
+}
+
+/// FNV-1a, which stays the same from one build to the next.
+fn fnv1a(parts: &[&str]) -> u64 {
+    parts
+        .iter()
+        .flat_map(|part| part.bytes().chain([0]))
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
