@@ -22,7 +22,8 @@ const SECTIONS: &[(&str, &str)] = &[
 /// The schema of a config file.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value();
+    let mut schema =
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value();
     for (section, definition) in SECTIONS {
         let Some(object) = object_of(&mut schema, definition) else { continue };
         let properties = object.entry("properties").or_insert_with(|| json!({}));

@@ -7,9 +7,12 @@ use crate::yaml::{Data, Node};
 /// What `os.environ/NAME` begins with.
 const REFERENCE: &str = "os.environ/";
 
+/// Looks a variable up.
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
 /// The environment that a config is read in.
 pub struct Environment {
-    process: Box<dyn Fn(&str) -> Option<String>>,
+    process: Lookup,
     own: BTreeMap<String, String>,
 }
 

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use super::environment::{Environment, reference};
 use super::Problems;
+use super::environment::{Environment, reference};
 use crate::schema::{follow, schema};
 use crate::yaml::{Data, Entry, Node, plain};
 
@@ -89,7 +89,10 @@ impl Walk<'_> {
             if let Data::Text(text) = &node.data
                 && let Some(near) = nearest(text, constants.iter().copied())
             {
-                says = format!("'{text}' is unknown: did you mean '{near}'? Must be one of {}", constants.join(", "));
+                says = format!(
+                    "'{text}' is unknown: did you mean '{near}'? Must be one of {}",
+                    constants.join(", ")
+                );
             }
             self.problems.error(node.at, key, says);
             return None;
@@ -220,7 +223,9 @@ impl Walk<'_> {
         ]
         .iter()
         .find(|(_, definition)| {
-            self.root.pointer(&format!("/$defs/{definition}/properties")).is_some_and(|p| p.get(key).is_some())
+            self.root
+                .pointer(&format!("/$defs/{definition}/properties"))
+                .is_some_and(|p| p.get(key).is_some())
         })
         .map(|(section, _)| *section)
     }
@@ -281,7 +286,9 @@ fn property<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     }
     // The patterns of this schema are plain substrings.
     let patterns = schema.get("patternProperties").and_then(Value::as_object);
-    if let Some((_, found)) = patterns.into_iter().flatten().find(|(pattern, _)| key.contains(pattern.as_str())) {
+    if let Some((_, found)) =
+        patterns.into_iter().flatten().find(|(pattern, _)| key.contains(pattern.as_str()))
+    {
         return Some(found);
     }
     match schema.get("additionalProperties") {
@@ -312,7 +319,7 @@ fn expected(kind: &str, schema: &Value) -> String {
         "boolean" => "true or false".to_owned(),
         "integer" => "a whole number".to_owned(),
         "number" => "a number".to_owned(),
-        "array" => match schema.get("items").map(|items| self::kind(items)) {
+        "array" => match schema.get("items").map(self::kind) {
             Some("string") => "a list of texts, each behind a dash".to_owned(),
             _ => "a list, each item behind a dash".to_owned(),
         },

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use dragoman_core::config::{Address, DEFAULT_MAX_BODY_BYTES, Setting, TargetConfig};
 
-use crate::check::{Environment, Problems, Read};
+use crate::check::{self, Environment, Problems, Read};
 pub use routes::{Chain, Route};
 pub use secrets::Secrets;
 
@@ -43,6 +43,8 @@ pub struct Plan {
 pub struct Deployment {
     /// What the filter must know.
     pub config: TargetConfig,
+    /// The cluster that holds it alone.
+    pub cluster: String,
     /// Where it is.
     pub address: Address,
     /// How long one attempt may take, in milliseconds.
@@ -51,6 +53,8 @@ pub struct Deployment {
     pub share: Share,
     /// The tier; the lowest is tried first.
     pub order: i64,
+    /// Its entry of `model_list`.
+    pub index: usize,
     /// The `provider/model` of the config.
     pub litellm_model: String,
 }
@@ -66,8 +70,21 @@ pub struct Share {
     pub tpm: Option<u64>,
 }
 
+/// Reads a config file and converts it; `elsewhere` when it is for another machine, whose environment isn't known here.
+pub fn load(
+    text: &str,
+    mut environment: Environment,
+    elsewhere: bool,
+    problems: &mut Problems,
+) -> Option<Plan> {
+    let read = check::read(text, &mut environment, problems)?;
+    let plan = convert(&read, &environment, problems);
+    plan.secrets.report_missing(&environment, elsewhere, problems);
+    Some(plan)
+}
+
 /// Converts a config; what is wrong with its meaning goes to `problems`. Incomplete when those are fatal.
-pub fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> Plan {
+fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> Plan {
     let config = &read.config;
     let mut secrets = Secrets::new(environment);
     let router = &config.router_settings;
@@ -91,6 +108,7 @@ pub fn convert(read: &Read, environment: &Environment, problems: &mut Problems) 
         }
     }
     target::name_them(&mut targets, &names);
+    target::distinct(&targets, &read.node, problems);
     let routes = routes::routes(read, &names, &targets, problems);
     Plan {
         routes,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::slug;
+use super::target::{fresh, slug};
 use super::{Deployment, Share};
 use crate::check::{Problems, Read};
 use crate::litellm::{Alias, Strategy};
@@ -63,7 +63,11 @@ pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &
         && strategy != Strategy::SimpleShuffle
     {
         let at = read.node.place_of(&["router_settings", "routing_strategy"]);
-        problems.warning(at, "router_settings.routing_strategy", "is read, but not honoured yet: simple-shuffle is used");
+        problems.warning(
+            at,
+            "router_settings.routing_strategy",
+            "is read, but not honoured yet: simple-shuffle is used",
+        );
     }
     let mut clusters = Clusters::new(targets);
     groups
@@ -89,7 +93,8 @@ fn aliases<'a>(
         };
         let key = format!("router_settings.model_group_alias.{alias}");
         let at = read.node.place_of(&["router_settings", "model_group_alias", alias]);
-        let members = index.get(of.as_str()).and_then(|at| groups.get(*at)).map(|(_, _, members)| members.clone());
+        let members =
+            index.get(of.as_str()).and_then(|at| groups.get(*at)).map(|(_, _, members)| members.clone());
         match members {
             None => {
                 let near = crate::check::nearest(of, index.keys().copied());
@@ -152,32 +157,19 @@ struct Clusters<'a> {
 
 impl<'a> Clusters<'a> {
     fn new(targets: &'a [Deployment]) -> Self {
-        let taken = targets.iter().map(|target| target_cluster(&target.config.id)).collect();
-        Self { targets, taken, chains: BTreeMap::new() }
+        Self { targets, taken: BTreeSet::new(), chains: BTreeMap::new() }
     }
 
     fn of(&mut self, route: &str, first: usize, chain: &[usize]) -> String {
-        let id = self.targets.get(first).map(|target| target.config.id.as_str()).unwrap_or_default();
+        let Some(target) = self.targets.get(first) else { return String::new() };
         if chain.len() == 1 {
-            return target_cluster(id);
+            return target.cluster.clone();
         }
         if let Some(known) = self.chains.get(chain) {
             return known.clone();
         }
-        let stem = format!("chain_{}_{}", slug(route), slug(id));
-        let mut name = stem.clone();
-        let mut count = 1;
-        while !self.taken.insert(name.clone()) {
-            count += 1;
-            name = format!("{stem}_{count}");
-        }
+        let name = fresh(&mut self.taken, &format!("chain_{}_{}", slug(route), slug(&target.config.id)));
         self.chains.insert(chain.to_vec(), name.clone());
         name
     }
-}
-
-/// The cluster of a target.
-#[must_use]
-pub fn target_cluster(id: &str) -> String {
-    format!("target_{}", slug(id))
 }

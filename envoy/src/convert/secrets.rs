@@ -95,6 +95,11 @@ impl Secrets {
         &self.needed
     }
 
+    /// The names of variables that stand for secrets of the config itself.
+    pub fn generated(&self) -> impl Iterator<Item = &str> {
+        self.generated.keys().map(String::as_str)
+    }
+
     /// The variables that Envoy's process must be given, with their values.
     #[must_use]
     pub fn given(&self) -> BTreeMap<&str, &str> {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{Setting, Target, TargetConfig};
 use dragoman_core::provider::{self, Auth, Provider};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::secrets::Secrets;
@@ -36,8 +35,13 @@ const SETTINGS_ENV: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that are secrets.
-const SECRET_SETTINGS: &[&str] =
-    &["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "azure_ad_token", "vertex_credentials"];
+const SECRET_SETTINGS: &[&str] = &[
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "azure_ad_token",
+    "vertex_credentials",
+];
 
 /// An entry being read: what every step needs.
 struct Entry<'a> {
@@ -191,12 +195,16 @@ impl Entry<'_> {
         };
         Some(Deployment {
             config,
+            cluster: String::new(),
             address,
+            index: self.index,
             timeout_ms: params.timeout.map_or(defaults.timeout_ms, milliseconds),
             share: Share { weight: params.weight, rpm: params.rpm, tpm: params.tpm },
             order: params.order.unwrap_or(i64::MAX),
             litellm_model: match &params.custom_llm_provider {
-                Some(name) if !params.model.starts_with(&format!("{name}/")) => format!("{name}/{}", params.model),
+                Some(name) if !params.model.starts_with(&format!("{name}/")) => {
+                    format!("{name}/{}", params.model)
+                }
                 _ => params.model.clone(),
             },
         })
@@ -241,7 +249,9 @@ impl Entry<'_> {
         for (name, value) in &params.extra_headers {
             let path = format!("litellm_params.extra_headers.{name}");
             let name = name.to_ascii_lowercase();
-            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
+            if name.is_empty()
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+            {
                 self.error(&path, "is no header name");
                 continue;
             }
@@ -346,10 +356,12 @@ fn unknown_provider(name: &str) -> String {
 }
 
 fn is_secret_header(name: &str) -> bool {
-    ["auth", "key", "token", "secret", "cookie", "password", "credential"].iter().any(|part| name.contains(part))
+    ["auth", "key", "token", "secret", "cookie", "password", "credential"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
-/// Gives targets without an `id` one that stays the same as long as their entry does.
+/// Gives targets without an `id` one that stays the same as long as their entry does, and every target its cluster.
 pub fn name_them(targets: &mut [Deployment], names: &[String]) {
     let mut taken: BTreeSet<String> = targets.iter().map(|target| target.config.id.clone()).collect();
     for (target, name) in targets.iter_mut().zip(names) {
@@ -360,14 +372,35 @@ pub fn name_them(targets: &mut [Deployment], names: &[String]) {
         let base = config.base_url.as_deref().unwrap_or_default();
         // No secret goes into the hash: it is shown to clients.
         let hash = fnv1a(&[name, &config.provider, &config.model, base]);
-        let stem = format!("{}-{:08x}", slug(&config.model), hash >> 32);
-        let mut id = stem.clone();
-        let mut count = 1;
-        while !taken.insert(id.clone()) {
-            count += 1;
-            id = format!("{stem}-{count}");
+        let stem = if config.model.contains('*') { &config.provider } else { &config.model };
+        target.config.id = fresh(&mut taken, &format!("{}-{:08x}", slug(stem), hash >> 32));
+    }
+    let mut clusters = BTreeSet::new();
+    for target in targets {
+        target.cluster = fresh(&mut clusters, &format!("target_{}", slug(&target.config.id)));
+    }
+}
+
+/// `stem`, with a number behind it where it is taken.
+pub fn fresh(taken: &mut BTreeSet<String>, stem: &str) -> String {
+    let mut name = stem.to_owned();
+    let mut count = 1;
+    while !taken.insert(name.clone()) {
+        count += 1;
+        name = format!("{stem}-{count}");
+    }
+    name
+}
+
+/// Reports names that stand for several targets.
+pub fn distinct(targets: &[Deployment], node: &Node, problems: &mut Problems) {
+    let mut taken = BTreeSet::new();
+    for target in targets {
+        if !taken.insert(&target.config.id) {
+            let at = node.place_of(&["model_list", &target.index.to_string(), "model_info", "id"]);
+            let key = format!("model_list[{}].model_info.id", target.index);
+            problems.error(at, &key, format!("'{}' is another target's already", target.config.id));
         }
-        target.config.id = id;
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Model {
 /// A key that is in no list of LiteLLM's is a default parameter: it is in the body of every request that leaves it open
 /// (`temperature: 0.2`, `max_tokens: 4096`, a vendor's own).
 #[derive(Debug, Deserialize, JsonSchema)]
+#[allow(dead_code)] // What is honoured later is read now, so that its type is checked.
 pub struct LitellmParams {
     /// `provider/model`; a bare model name where `custom_llm_provider` is given or the name itself tells the provider.
     /// A `*` takes what the `*` of `model_name` stood for.

@@ -1,0 +1,166 @@
+//! Where requests go: a cluster for each target, and one for each chain of several.
+
+use std::collections::BTreeSet;
+
+use dragoman_core::config::{METADATA_NAMESPACE, Role};
+use serde_json::{Value, json};
+
+use super::{Site, address, bare, filter, typed};
+use crate::convert::{Chain, Deployment, Plan};
+
+/// What a connection may hold back before Envoy stops reading from it.
+const CONNECTION_BUFFER: u32 = 1024 * 1024;
+/// Envoy's own limits (1,024 connections and requests, 3 retries) would throttle before any provider does.
+const NO_LIMIT: u32 = 1_000_000;
+
+/// All clusters.
+pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
+    let upstream = filter::upstream(plan, site);
+    let mut clusters: Vec<Value> =
+        plan.targets.iter().map(|target| target_cluster(target, site, &upstream)).collect();
+    if site.role == Role::Inline {
+        return clusters;
+    }
+    let mut seen = BTreeSet::new();
+    for chain in plan.routes.iter().flat_map(|route| &route.chains) {
+        if chain.targets.len() > 1 && seen.insert(&chain.cluster) {
+            clusters.push(chain_cluster(chain, plan, &upstream));
+        }
+    }
+    clusters
+}
+
+/// A target's own cluster.
+fn target_cluster(target: &Deployment, site: &Site, upstream: &Value) -> Value {
+    let host = bare(&target.address.host);
+    let is_address = host.parse::<std::net::IpAddr>().is_ok();
+    let config = serde_json::to_string(&target.config).unwrap_or_default();
+    let mut cluster = json!({
+        "name": target.cluster,
+        "connect_timeout": "10s",
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
+        "circuit_breakers": no_limits(),
+        "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 15, "keepalive_probes": 4}},
+        "load_assignment": {
+            "cluster_name": target.cluster,
+            "endpoints": [{"lb_endpoints": [{
+                "endpoint": {"address": address(host, target.address.port)},
+                // The filter reads here what the attempt is to become.
+                "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"target": config}}},
+            }]}],
+        },
+        "typed_extension_protocol_options": protocol(Some(target), site, upstream),
+    });
+    let Some(object) = cluster.as_object_mut() else { return cluster };
+    if is_address {
+        object.insert("type".to_owned(), json!("STATIC"));
+    } else {
+        object.insert("cluster_type".to_owned(), dns());
+    }
+    if target.address.tls {
+        object.insert("transport_socket".to_owned(), tls(host, is_address, site));
+    }
+    cluster
+}
+
+/// A new connection goes to what the name stands for now; open ones stay. Providers' names change by the minute.
+fn dns() -> Value {
+    let dns = typed(
+        "envoy.extensions.clusters.dns.v3.DnsCluster",
+        json!({
+            "all_addresses_in_single_endpoint": true,
+            "dns_lookup_family": "ALL",
+            "dns_refresh_rate": "30s",
+            "dns_failure_refresh_rate": {"base_interval": "1s", "max_interval": "10s"},
+            "respect_dns_ttl": true,
+        }),
+    );
+    json!({"name": "envoy.clusters.dns", "typed_config": dns})
+}
+
+/// TLS, verified with the system's roots and for this host.
+fn tls(host: &str, is_address: bool, site: &Site) -> Value {
+    let kind = if is_address { "IP_ADDRESS" } else { "DNS" };
+    let mut context = json!({
+        "common_tls_context": {
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "validation_context": {
+                "trusted_ca": {"filename": site.roots},
+                "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
+            },
+        },
+    });
+    if !is_address && let Some(context) = context.as_object_mut() {
+        context.insert("sni".to_owned(), json!(host));
+    }
+    let context = typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", context);
+    json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
+}
+
+/// A cluster that tries its targets in their order. Its members' filters don't run: its own do.
+fn chain_cluster(chain: &Chain, plan: &Plan, upstream: &Value) -> Value {
+    let members: Vec<&str> = chain
+        .targets
+        .iter()
+        .filter_map(|target| plan.targets.get(*target))
+        .map(|target| target.cluster.as_str())
+        .collect();
+    let aggregate =
+        typed("envoy.extensions.clusters.aggregate.v3.ClusterConfig", json!({"clusters": members}));
+    json!({
+        "name": chain.cluster,
+        "connect_timeout": "10s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": no_limits(),
+        "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
+        "typed_extension_protocol_options": options(json!({
+            "explicit_http_config": {"http_protocol_options": {}},
+            "http_filters": filters(upstream),
+        })),
+    })
+}
+
+fn protocol(target: Option<&Deployment>, site: &Site, upstream: &Value) -> Value {
+    let http2 = json!({
+        "initial_stream_window_size": 1_048_576,
+        "initial_connection_window_size": 16_777_216,
+        // A connection that died without a word is found before a request is lost on it.
+        "connection_keepalive": {"interval": "30s", "timeout": "10s"},
+    });
+    let mut protocol = json!({
+        // Below the 60 s after which the balancers of most providers close a connection.
+        "common_http_protocol_options": {"idle_timeout": "50s"},
+    });
+    if let Some(protocol) = protocol.as_object_mut() {
+        // HTTP/2 where the provider takes it in the TLS handshake.
+        if target.is_some_and(|target| target.address.tls) {
+            let auto = json!({"http_protocol_options": {}, "http2_protocol_options": http2});
+            protocol.insert("auto_config".to_owned(), auto);
+        } else {
+            protocol.insert("explicit_http_config".to_owned(), json!({"http_protocol_options": {}}));
+        }
+        if site.role != Role::Inline {
+            protocol.insert("http_filters".to_owned(), filters(upstream));
+        }
+    }
+    options(protocol)
+}
+
+fn options(protocol: Value) -> Value {
+    let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    json!({name: typed(name, protocol)})
+}
+
+fn filters(upstream: &Value) -> Value {
+    let codec = typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
+    json!([upstream, {"name": "envoy.filters.http.upstream_codec", "typed_config": codec}])
+}
+
+fn no_limits() -> Value {
+    json!({"thresholds": [{
+        "max_connections": NO_LIMIT,
+        "max_pending_requests": NO_LIMIT,
+        "max_requests": NO_LIMIT,
+        "max_retries": NO_LIMIT,
+    }]})
+}

@@ -1,0 +1,83 @@
+//! The Wasm filter in its roles.
+
+use std::collections::BTreeSet;
+
+use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig};
+use serde_json::{Value, json};
+
+use super::{Site, typed};
+use crate::convert::Plan;
+
+/// All roles share one VM per worker: what one knows of a stream the other sees without asking Envoy.
+const VM_ID: &str = "dragoman";
+
+/// The filter on the listener.
+pub fn gateway(plan: &Plan, site: &Site) -> Value {
+    let config = PluginConfig {
+        master_key: plan.master_key.clone(),
+        max_body_bytes: plan.max_body_bytes,
+        routes: plan
+            .routes
+            .iter()
+            .map(|route| RouteConfig {
+                name: route.name.clone(),
+                hidden: route.hidden,
+                targets: route
+                    .chains
+                    .iter()
+                    .filter_map(|chain| {
+                        let first = plan.targets.get(*chain.targets.first()?)?;
+                        // A listener's filter meets one target per request, so no chain is worth walking.
+                        let cluster = if site.role == Role::Inline { &first.cluster } else { &chain.cluster };
+                        Some(RouteTargetConfig {
+                            target: first.config.id.clone(),
+                            cluster: cluster.clone(),
+                            weight: chain.weight,
+                        })
+                    })
+                    .collect(),
+            })
+            .collect(),
+        ..PluginConfig::of(site.role)
+    };
+    let mut config = serde_json::to_value(config).unwrap_or_default();
+    let targets: Vec<&_> = plan.targets.iter().map(|target| &target.config).collect();
+    if let Some(config) = config.as_object_mut() {
+        config.insert("targets".to_owned(), serde_json::to_value(targets).unwrap_or_default());
+    }
+    wasm("dragoman", &config, plan, site)
+}
+
+/// The filter on a cluster. It is the same for all clusters, as what differs stands on their endpoints: thousands of them
+/// must stay cheap.
+pub fn upstream(plan: &Plan, site: &Site) -> Value {
+    let config = PluginConfig { hold_heads: site.version.holds_heads(), ..PluginConfig::of(Role::Upstream) };
+    wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)
+}
+
+fn wasm(name: &str, config: &Value, plan: &Plan, site: &Site) -> Value {
+    let mut vm = json!({
+        "vm_id": VM_ID,
+        "runtime": "envoy.wasm.runtime.v8",
+        "code": {"local": {"filename": site.wasm}},
+    });
+    let needed: &BTreeSet<String> = plan.secrets.needed();
+    if !needed.is_empty()
+        && let Some(vm) = vm.as_object_mut()
+    {
+        vm.insert("environment_variables".to_owned(), json!({"host_env_keys": needed}));
+    }
+    let plugin = json!({
+        "name": name,
+        "root_id": name,
+        "vm_config": vm,
+        "configuration": typed("google.protobuf.StringValue", json!({"value": config.to_string()})),
+        // Without it a paused head would never see its body.
+        "allow_on_headers_stop_iteration": true,
+        // A VM that failed is started anew; requests get a 503 until it runs, never an unchecked way through.
+        "failure_policy": "FAIL_RELOAD",
+        "reload_config": {"backoff": {"base_interval": "1s"}},
+    });
+    let typed_config = typed("envoy.extensions.filters.http.wasm.v3.Wasm", json!({"config": plugin}));
+    json!({"name": "envoy.filters.http.wasm", "typed_config": typed_config})
+}

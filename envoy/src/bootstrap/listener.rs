@@ -1,0 +1,171 @@
+//! Where clients come in.
+
+use dragoman_core::config::{CLUSTER_HEADER, Role};
+use serde_json::{Value, json};
+
+use super::{Site, address, duration, filter, typed};
+use crate::convert::Plan;
+
+/// What a connection may hold back before Envoy stops reading from it: Envoy's advice for the edge.
+const CONNECTION_BUFFER: u32 = 32 * 1024;
+/// How much more than the filter's limit Envoy takes, so that the filter's own refusal, in OpenAI's form, comes first.
+const BODY_SLACK: usize = 4 * 1024 * 1024;
+
+/// The listener.
+pub fn listener(plan: &Plan, site: &Site) -> Value {
+    json!({
+        "name": "dragoman",
+        "address": address(&site.listen.0, site.listen.1),
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
+        "filter_chains": [{"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": typed(
+                "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                connection_manager(plan, site),
+            ),
+        }]}],
+    })
+}
+
+fn connection_manager(plan: &Plan, site: &Site) -> Value {
+    let router = typed(
+        "envoy.extensions.filters.http.router.v3.Router",
+        // Providers and clients have no use for Envoy's own headers.
+        json!({"suppress_envoy_headers": true}),
+    );
+    let mut manager = json!({
+        "stat_prefix": "dragoman",
+        "codec_type": "AUTO",
+        // The peer is the client, whatever x-forwarded-for claims, and no peer is trusted as internal: x-envoy-* headers of
+        // clients are removed even on loopback.
+        "use_remote_address": true,
+        "skip_xff_append": true,
+        "internal_address_config": {"unix_sockets": false, "cidr_ranges": []},
+        "early_header_mutation_extensions": early_header_mutation(),
+        "normalize_path": true,
+        "merge_slashes": true,
+        // Model names hold slashes, so clients ask for /v1/models/anthropic%2Fclaude: the filter reads both forms.
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "max_request_headers_kb": 60,
+        "common_http_protocol_options": {
+            "idle_timeout": "3600s",
+            "max_headers_count": 100,
+            "headers_with_underscores_action": "DROP_HEADER",
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 262_144,
+            "initial_connection_window_size": 1_048_576,
+        },
+        // A provider may think for an hour before its first byte.
+        "stream_idle_timeout": duration(longest(plan)),
+        "request_headers_timeout": "15s",
+        // How long a client may take to send its request; a body of the limit at 1 Mbit/s fits.
+        "request_timeout": "300s",
+        "http_filters": [
+            filter::gateway(plan, site),
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+        "route_config": {
+            "name": "dragoman",
+            "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": [route(plan, site)]}],
+        },
+    });
+    if site.access_log
+        && let Some(manager) = manager.as_object_mut()
+    {
+        manager.insert("access_log".to_owned(), json!([access_log()]));
+    }
+    manager
+}
+
+/// The filter alone names clusters.
+pub fn early_header_mutation() -> Value {
+    let remove = |name: &str| json!({"remove": name});
+    let mutation = typed(
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        json!({"mutations": [remove(CLUSTER_HEADER)]}),
+    );
+    json!([{"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}])
+}
+
+/// The route: the filter answers what has no model, and names the cluster of the rest.
+pub fn route(plan: &Plan, site: &Site) -> Value {
+    let mut action = json!({
+        "cluster_header": CLUSTER_HEADER,
+        // No limit over all attempts, and no limit to a stream that flows: each attempt has its own, below.
+        "timeout": "0s",
+        "idle_timeout": duration(longest(plan)),
+        "retry_policy": retry_policy(plan, site),
+    });
+    if plan.retries == 0
+        && let Some(action) = action.as_object_mut()
+    {
+        action.insert("max_stream_duration".to_owned(), json!({}));
+    }
+    json!({
+        "match": {"prefix": "/"},
+        "route": action,
+        "request_body_buffer_limit": plan.max_body_bytes.saturating_add(BODY_SLACK),
+        // A provider has no business with who the client is.
+        "request_headers_to_remove": ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded"],
+    })
+}
+
+/// What makes an attempt fail, and what then. One policy for all routes: which targets stand in for which is told by the
+/// cluster that the filter names.
+fn retry_policy(plan: &Plan, site: &Site) -> Value {
+    let mut policy = json!({
+        // LiteLLM tries these again: no connection, timeouts, 408, 409, 429 and all of 5xx.
+        "retry_on": "5xx,reset,connect-failure,refused-stream,retriable-status-codes",
+        "retriable_status_codes": [408, 409, 429],
+        "num_retries": plan.retries,
+        // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.
+        "per_try_timeout": duration(longest(plan)),
+        "retry_back_off": {"base_interval": "0.1s", "max_interval": "8s"},
+    });
+    if site.role != Role::Inline
+        && let Some(policy) = policy.as_object_mut()
+    {
+        let priority = typed(
+            "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            json!({"update_frequency": 1}),
+        );
+        policy.insert(
+            "retry_priority".to_owned(),
+            json!({"name": "envoy.retry_priorities.previous_priorities", "typed_config": priority}),
+        );
+    }
+    policy
+}
+
+/// The longest time that any target may take.
+fn longest(plan: &Plan) -> u64 {
+    plan.targets.iter().map(|target| target.timeout_ms).max().unwrap_or_default()
+}
+
+/// A line of JSON for every request. No header of a client's or provider's is in it, so no key can be.
+fn access_log() -> Value {
+    let format = json!({
+        "time": "%START_TIME%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ:ORIG)%",
+        "protocol": "%PROTOCOL%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "duration_ms": "%DURATION%",
+        "first_byte_ms": "%RESPONSE_DURATION%",
+        "bytes_received": "%BYTES_RECEIVED%",
+        "bytes_sent": "%BYTES_SENT%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "cluster": "%UPSTREAM_CLUSTER%",
+    });
+    let log = typed(
+        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        json!({"log_format": {"json_format": format}}),
+    );
+    json!({"name": "envoy.access_loggers.stdout", "typed_config": log})
+}

@@ -1,0 +1,114 @@
+//! The configuration of an Envoy (v3) that runs a plan.
+//!
+//! Owns every value that Envoy is told, with the reason for each that isn't Envoy's default. The same plan and site always
+//! render the same text; no secret is ever in it. Envoy's advice for the edge is followed:
+//! <https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge>
+
+mod cluster;
+mod filter;
+mod listener;
+mod process;
+pub mod text;
+
+use std::path::PathBuf;
+
+use dragoman_core::config::Role;
+use serde_json::{Value, json};
+
+use crate::convert::Plan;
+use crate::version::Version;
+
+/// What a rendered Envoy must know beside the plan.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Where clients come in: host and port.
+    pub listen: (String, u16),
+    /// Where the admin port is: host and port.
+    pub admin: (String, u16),
+    /// Which Envoy reads it.
+    pub version: Version,
+    /// Where that Envoy finds the filter.
+    pub wasm: PathBuf,
+    /// Where that Envoy finds the certificates that it trusts.
+    pub roots: PathBuf,
+    /// `Gateway` for both roles, each in its place; `Inline` for both on the listener.
+    pub role: Role,
+    /// Whether a line is written for every request.
+    pub access_log: bool,
+}
+
+/// A whole bootstrap.
+#[must_use]
+pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
+    json!({
+        "node": {"id": "dragoman", "cluster": "dragoman"},
+        "admin": process::admin(site),
+        "static_resources": {
+            "listeners": [listener::listener(plan, site)],
+            "clusters": cluster::clusters(plan, site),
+        },
+        "stats_config": process::stats(),
+        "cluster_manager": process::cluster_manager(),
+        "overload_manager": process::overload_manager(),
+    })
+}
+
+/// The parts that go into an Envoy configuration of one's own: a file's name, what it is for, and its content.
+#[must_use]
+pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        (
+            "http_filter.yaml",
+            "Goes into the http_filters of an HttpConnectionManager, in front of the router.",
+            json!([filter::gateway(plan, site)]),
+        ),
+        (
+            "route.yaml",
+            "Goes into the routes of a virtual host, in front of others that match the same paths.\n\
+             The HttpConnectionManager must remove x-dragoman-* from what clients send: see early_header_mutation.yaml.",
+            json!([listener::route(plan, site)]),
+        ),
+        (
+            "early_header_mutation.yaml",
+            "Goes into the HttpConnectionManager: no client may name a cluster.",
+            json!({"early_header_mutation_extensions": listener::early_header_mutation()}),
+        ),
+        (
+            "clusters.yaml",
+            "Goes into static_resources.clusters.",
+            Value::Array(cluster::clusters(plan, site)),
+        ),
+        (
+            "stats_config.yaml",
+            "Goes into the bootstrap: Dragoman's statistics with labels.",
+            process::stats(),
+        ),
+    ]
+}
+
+/// Seconds as Envoy reads a duration.
+fn duration(milliseconds: u64) -> String {
+    if milliseconds.is_multiple_of(1000) {
+        format!("{}s", milliseconds / 1000)
+    } else {
+        format!("{}.{:03}s", milliseconds / 1000, milliseconds % 1000)
+    }
+}
+
+/// An address. A host in brackets is IPv6.
+fn address(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": bare(host), "port_value": port}})
+}
+
+/// A host without the brackets of IPv6.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// A value of a type that Envoy knows by its URL.
+fn typed(name: &str, mut value: Value) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        object.insert("@type".to_owned(), Value::String(format!("type.googleapis.com/{name}")));
+    }
+    value
+}

@@ -1,0 +1,75 @@
+//! Versions of Envoy, and what each can do.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The oldest that Dragoman runs on.
+pub const OLDEST: Version = Version { major: 1, minor: 36 };
+/// The one that Dragoman is tested with first, and that is rendered for unless another is asked for.
+pub const CURRENT: Version = Version { major: 1, minor: 40 };
+
+/// A version of Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    major: u16,
+    minor: u16,
+}
+
+impl Version {
+    /// Whether a reply's head may be held and then be tried again: 1.36 hangs then.
+    #[must_use]
+    pub fn holds_heads(self) -> bool {
+        self >= Self { major: 1, minor: 37 }
+    }
+
+    /// This version, if Dragoman runs on it.
+    ///
+    /// # Errors
+    /// Which one is needed.
+    pub fn supported(self) -> Result<Self, String> {
+        if self < OLDEST {
+            return Err(format!("Envoy {self} is too old: {OLDEST} or later is needed"));
+        }
+        Ok(self)
+    }
+
+    /// Finds the version in what `envoy --version` says.
+    #[must_use]
+    pub fn in_output(text: &str) -> Option<Self> {
+        // `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
+        text.split(['/', ' ', '\n']).find_map(|part| part.parse().ok())
+    }
+}
+
+impl FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is no version of Envoy: write {CURRENT}");
+        let mut parts = text.split('.');
+        let mut next = || parts.next().and_then(|part| part.split('-').next()?.parse().ok());
+        let (Some(major), Some(minor)) = (next(), next()) else { return Err(wrong()) };
+        Ok(Self { major, minor })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        let says = "\n/usr/bin/envoy  version: 9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL\n";
+        assert_eq!(Version::in_output(says), Some(CURRENT));
+        assert_eq!(Version::in_output("x/1.38.0-dev/y").map(|v| v.to_string()).as_deref(), Some("1.38"));
+        assert!(!OLDEST.holds_heads() && CURRENT.holds_heads());
+        assert!("1.35.1".parse::<Version>().unwrap().supported().unwrap_err().contains("too old"));
+        assert!("x".parse::<Version>().is_err());
+    }
+}
