@@ -257,10 +257,13 @@ impl Target {
     /// # Errors
     /// What is wrong with it, for the config's author.
     pub fn check(raw: TargetConfig) -> Result<Self, String> {
-        let provider = provider::named(&raw.provider)
+        let named = provider::named(&raw.provider)
             .ok_or_else(|| format!("'{}' is no provider that Dragoman knows", raw.provider))?;
-        let provider = raw.base_url.as_ref().map_or(provider, |base| provider.at(base));
-        let provider = provider.for_model(&raw.model);
+        let given = |name: &str| match raw.settings.get(name) {
+            Some(Setting::Plain(value)) => Some(value.clone()),
+            _ => None,
+        };
+        let provider = named.for_target(&raw.model, raw.base_url.as_deref().unwrap_or_default(), &given);
         let mut settings: BTreeMap<String, Setting> = provider
             .settings
             .iter()
@@ -269,17 +272,7 @@ impl Target {
             .collect();
         settings.extend(raw.settings);
         let mut base = match raw.base_url {
-            Some(url) => {
-                let url = url.trim_end_matches('/');
-                // Users give the base, the base with its version, or the whole endpoint; all three mean the same.
-                let url = url.strip_suffix(provider.chat).unwrap_or(url);
-                let url = url.strip_suffix(provider.embeddings).unwrap_or(url);
-                if provider.base_suffix.is_empty() || url.ends_with(provider.base_suffix) {
-                    url.to_owned()
-                } else {
-                    format!("{url}{}", provider.base_suffix)
-                }
-            }
+            Some(url) => whole_base(&url, provider),
             None if provider.base.is_empty() => {
                 return Err(format!("{} needs an api_base", provider.label));
             }
@@ -356,6 +349,25 @@ impl Target {
             Some(Setting::Plain(value)) => Some(value),
             _ => None,
         }
+    }
+}
+
+/// A base URL as a user gives it (the base, the base with its version, or a whole endpoint; all mean the same) as the row
+/// means it.
+fn whole_base(url: &str, provider: &Provider) -> String {
+    let mut url = url.trim_end_matches('/');
+    for path in [provider.chat, provider.embeddings] {
+        let fixed = path.split(['{', '?']).next().unwrap_or_default().trim_end_matches('/');
+        url = url.strip_suffix(path).or_else(|| url.strip_suffix(fixed)).unwrap_or(url);
+        // A whole endpoint of a path that names the model: `.../openai/deployments/gpt-4o/chat/completions`.
+        if path.contains('{') && !fixed.is_empty() {
+            url = url.split_once(&format!("{fixed}/")).map_or(url, |(base, _)| base);
+        }
+    }
+    if provider.base_suffix.is_empty() || url.ends_with(provider.base_suffix) {
+        url.to_owned()
+    } else {
+        format!("{url}{}", provider.base_suffix)
     }
 }
 
@@ -438,6 +450,44 @@ mod tests {
         assert_eq!(row("cohere_chat", "https://api.cohere.com"), ("cohere", "/v2".to_owned()));
         assert_eq!(row("cohere", "https://api.cohere.com/v2/chat"), ("cohere", "/v2".to_owned()));
         assert_eq!(row("mistral", "https://api.mistral.ai"), ("mistral", "/v1".to_owned()));
+    }
+
+    #[test]
+    fn one_vendor_may_have_several_languages_and_addresses() {
+        let target = |provider: &str, base: &str, version: &str| {
+            let settings =
+                if version.is_empty() { String::new() } else { format!(r#""api_version":"{version}""#) };
+            Target::from_json(&format!(
+                r#"{{"id":"t","provider":"{provider}","model":"m","base_url":"{base}","settings":{{{settings}}}}}"#
+            ))
+            .unwrap()
+        };
+        let azure = |base: &str, version: &str| {
+            let target = target("azure", base, version);
+            let path = target.provider.chat.split('?').next().unwrap_or_default();
+            format!("{}{path}", target.address.path)
+        };
+        let deployment = "/openai/deployments/{model}/chat/completions";
+        let host = "https://x.openai.azure.com";
+        for base in
+            ["", "/", "/openai/deployments", "/openai/deployments/m/chat/completions?api-version=2024-10-21"]
+        {
+            assert_eq!(azure(&format!("{host}{base}"), ""), deployment, "{base}");
+            assert_eq!(azure(&format!("{host}{base}"), "2024-10-21"), deployment, "{base}");
+        }
+        for (base, version) in [
+            ("", "v1"),
+            ("", "preview"),
+            ("/openai/v1", ""),
+            ("/openai/v1/", "latest"),
+            ("/openai/v1/chat/completions", ""),
+        ] {
+            assert_eq!(
+                azure(&format!("{host}{base}"), version),
+                "/openai/v1/chat/completions",
+                "{base} {version}"
+            );
+        }
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, _now: u
                 request.headers.push((name.to_owned(), key));
             }
         }
+        Auth::HeaderOrToken(name, token) => {
+            if let Some(key) = key(target, env)? {
+                request.headers.push((name.to_owned(), key));
+            } else if let Some(setting) = target.settings.get(token) {
+                let token = setting
+                    .value(env)
+                    .ok_or_else(|| Error::config(format!("target {}: '{token}' is not set", target.id)))?;
+                request.headers.push(("authorization".to_owned(), format!("Bearer {}", token.trim())));
+            }
+        }
     }
     Ok(())
 }

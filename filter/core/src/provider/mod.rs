@@ -31,13 +31,8 @@ pub struct Provider {
     pub base: &'static str,
     /// Base URLs for particular values of a setting: (setting, value, base URL). The first that fits takes `base`'s place.
     pub bases: &'static [(&'static str, &'static str, &'static str)],
-    /// Models that the vendor serves by another row, by the beginnings of their names. The first that fits counts.
-    pub variants: &'static [(&'static [&'static str], &'static Self)],
     /// What an `api_base` must end with: appended when it doesn't. Empty when any base is right.
     pub base_suffix: &'static str,
-    /// Endings of an `api_base` that mean another row: (ending, that row's name). For vendors that speak two languages
-    /// at two addresses.
-    pub instead: &'static [(&'static str, &'static str)],
     /// The path of a chat request, behind the base; empty where there is none.
     pub chat: &'static str,
     /// The path of a streaming chat request, where it differs; else empty.
@@ -58,19 +53,58 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// The vendor's own rate-limit headers: (its name, OpenAI's).
     pub rate_limits: &'static [(&'static str, &'static str)],
+    /// The rows that serve some of the vendor's targets instead: the first that fits counts. For vendors with several
+    /// languages or addresses; such a row has this one's name, or a line of its own in the table.
+    pub instead: &'static [(When, &'static Self)],
     /// Where the vendor differs from its dialect.
     pub quirks: Quirks,
     /// The vendor's page that this row was made from.
     pub docs: &'static str,
 }
 
+/// When another row serves a target.
+#[derive(Debug)]
+pub enum When {
+    /// The model's name begins with one of these.
+    Model(&'static [&'static str]),
+    /// The `api_base` ends with this, a path behind it not counted.
+    Base(&'static str),
+    /// The host of the `api_base` ends with this.
+    Host(&'static str),
+    /// The setting has one of these values.
+    Setting(&'static str, &'static [&'static str]),
+}
+
+impl When {
+    fn fits(&self, model: &str, base: &str, setting: &dyn Fn(&str) -> Option<String>) -> bool {
+        match self {
+            Self::Model(beginnings) => beginnings.iter().any(|beginning| model.starts_with(beginning)),
+            Self::Base(ending) => base.ends_with(ending) || base.contains(&format!("{ending}/")),
+            Self::Host(ending) => {
+                let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+                let host = rest.split(['/', ':', '?']).next().unwrap_or_default();
+                host.to_ascii_lowercase().ends_with(ending)
+            }
+            Self::Setting(name, values) => {
+                setting(name).is_some_and(|value| values.contains(&value.as_str()))
+            }
+        }
+    }
+}
+
 impl Provider {
-    /// The row that serves `model`: this one, or one of its variants.
+    /// The row that serves a target of this vendor's: this one, or one that stands in for it. `base` is the target's
+    /// `api_base`, empty when it has none; `setting` looks its settings up.
     #[must_use]
-    pub fn for_model(&'static self, model: &str) -> &'static Self {
-        let fits =
-            |(prefixes, _): &&(&[&str], &Self)| prefixes.iter().any(|prefix| model.starts_with(prefix));
-        self.variants.iter().find(fits).map_or(self, |(_, row)| row)
+    pub fn for_target(
+        &'static self,
+        model: &str,
+        base: &str,
+        setting: &dyn Fn(&str) -> Option<String>,
+    ) -> &'static Self {
+        let base = base.trim_end_matches('/');
+        let found = self.instead.iter().find(|(when, _)| when.fits(model, base, setting));
+        found.map_or(self, |(_, row)| row)
     }
 }
 
@@ -83,26 +117,13 @@ pub enum Auth {
     Bearer,
     /// The key in a header of this name.
     Header(&'static str),
+    /// The same; without a key, the setting of the second name as a bearer token.
+    HeaderOrToken(&'static str, &'static str),
 }
 
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-impl Provider {
-    /// The row that `base`, an `api_base` as a user gives it, is of: this one, unless it ends like another's.
-    #[must_use]
-    pub fn at(&'static self, base: &str) -> &'static Self {
-        let mut others = self.instead.iter().filter_map(|(ending, name)| Some((ending, named(name)?)));
-        let found = others.find(|(ending, row)| {
-            let base = base.trim_end_matches('/');
-            [row.chat, row.embeddings, ""]
-                .iter()
-                .any(|path| base.strip_suffix(path).is_some_and(|base| base.ends_with(*ending)))
-        });
-        found.map_or(self, |(_, row)| row)
     }
 }
 

@@ -3,7 +3,32 @@
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{EmbeddingQuirks, Provider, Quirks};
+use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
+
+const COMPATIBILITY: Provider = Provider {
+    name: "cohere_openai",
+    label: "Cohere's compatibility API",
+    base: "https://api.cohere.ai/compatibility/v1",
+    key_env: &["COHERE_API_KEY", "CO_API_KEY"],
+    quirks: Quirks {
+        unsupported: ParamSet::of(&[
+            Param::N,
+            Param::LogitBias,
+            Param::TopLogprobs,
+            Param::ParallelToolCalls,
+            Param::ServiceTier,
+            Param::Store,
+            Param::Modalities,
+            Param::Audio,
+            Param::Prediction,
+        ]),
+        ignored: HINTS,
+        embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
+        ..Quirks::NONE
+    },
+    docs: "https://docs.cohere.com/docs/compatibility-api",
+    ..COMPATIBLE
+};
 
 pub(super) static ROWS: &[Provider] = &[
     Provider {
@@ -13,7 +38,7 @@ pub(super) static ROWS: &[Provider] = &[
         dialect: &dialect::cohere::COHERE,
         base: "https://api.cohere.com/v2",
         base_suffix: "/v2",
-        instead: &[("/compatibility/v1", "cohere_openai")],
+        instead: &[(When::Base("/compatibility/v1"), &COMPATIBILITY)],
         chat: "/chat",
         embeddings: "/embed",
         key_env: &["COHERE_API_KEY", "CO_API_KEY"],
@@ -22,28 +47,5 @@ pub(super) static ROWS: &[Provider] = &[
         docs: "https://docs.cohere.com/reference/chat",
         ..COMPATIBLE
     },
-    Provider {
-        name: "cohere_openai",
-        label: "Cohere's compatibility API",
-        base: "https://api.cohere.ai/compatibility/v1",
-        key_env: &["COHERE_API_KEY", "CO_API_KEY"],
-        quirks: Quirks {
-            unsupported: ParamSet::of(&[
-                Param::N,
-                Param::LogitBias,
-                Param::TopLogprobs,
-                Param::ParallelToolCalls,
-                Param::ServiceTier,
-                Param::Store,
-                Param::Modalities,
-                Param::Audio,
-                Param::Prediction,
-            ]),
-            ignored: HINTS,
-            embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
-            ..Quirks::NONE
-        },
-        docs: "https://docs.cohere.com/docs/compatibility-api",
-        ..COMPATIBLE
-    },
+    COMPATIBILITY,
 ];

@@ -3,7 +3,7 @@
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Auth, Provider, Quirks};
+use crate::provider::{Auth, Provider, Quirks, When};
 
 /// What Gemini's language has no word for and needs none.
 const GEMINI_QUIRKS: Quirks = Quirks { ignored: HINTS.and(ParamSet::of(&[Param::Store])), ..Quirks::NONE };
@@ -62,10 +62,10 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         aliases: &["vertex_ai_beta"],
-        variants: &[
-            (&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"], &VERTEX_ENDPOINT),
+        instead: &[
+            (When::Model(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]), &VERTEX_ENDPOINT),
             (
-                &[
+                When::Model(&[
                     "meta/",
                     "openai/",
                     "deepseek-ai/",
@@ -74,7 +74,7 @@ pub(super) static ROWS: &[Provider] = &[
                     "minimaxai/",
                     "zai-org/",
                     "xai/",
-                ],
+                ]),
                 &VERTEX_OPEN_MODELS,
             ),
         ],

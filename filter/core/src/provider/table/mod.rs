@@ -1,5 +1,6 @@
 //! The rows, a file per family.
 
+mod azure;
 mod cohere;
 mod compatible_a_to_f;
 mod compatible_g_to_n;
@@ -23,9 +24,7 @@ const COMPATIBLE: Provider = Provider {
     dialect: &dialect::openai::OPENAI,
     base: "",
     bases: &[],
-    variants: &[],
     base_suffix: "",
-    instead: &[],
     chat: "/chat/completions",
     stream: "",
     embeddings: "/embeddings",
@@ -36,6 +35,7 @@ const COMPATIBLE: Provider = Provider {
     settings: &[],
     headers: &[],
     rate_limits: &[],
+    instead: &[],
     quirks: PLAIN,
     docs: "",
 };
@@ -77,6 +77,7 @@ const OLDER: Quirks = Quirks { rename: &[("max_completion_tokens", "max_tokens")
 
 static FAMILIES: &[&[Provider]] = &[
     openai::ROWS,
+    azure::ROWS,
     compatible_a_to_f::ROWS,
     compatible_g_to_n::ROWS,
     compatible_o_to_z::ROWS,
@@ -100,6 +101,21 @@ mod tests {
     use super::*;
     use crate::config::Target;
     use crate::provider::named;
+
+    /// A row and those that stand in for it.
+    fn with_stand_ins(row: &'static Provider) -> impl Iterator<Item = &'static Provider> {
+        row.instead.iter().map(|(_, other)| *other).chain([row])
+    }
+
+    #[test]
+    fn stand_ins_have_their_rows_name_or_a_line_of_their_own() {
+        for row in all() {
+            for (_, other) in row.instead {
+                let listed = all().any(|listed| listed.name == other.name && listed.base == other.base);
+                assert!((other.name == row.name || listed) && other.instead.is_empty(), "{other:?}");
+            }
+        }
+    }
 
     #[test]
     fn every_row_is_whole_and_found_by_its_names() {
@@ -137,7 +153,7 @@ mod tests {
 
     #[test]
     fn templates_name_only_settings_that_the_row_declares() {
-        for row in all() {
+        for row in all().flat_map(with_stand_ins) {
             for template in [row.base, row.chat, row.stream, row.embeddings] {
                 for part in template.split('{').skip(1) {
                     let (name, _) = part.split_once('}').unwrap();
@@ -150,7 +166,7 @@ mod tests {
 
     #[test]
     fn fixed_values_are_json_and_renames_are_no_chains() {
-        for row in all() {
+        for row in all().flat_map(with_stand_ins) {
             for (name, value) in row.quirks.fixed {
                 serde_json::from_str::<serde_json::Value>(value)
                     .unwrap_or_else(|_| panic!("{row:?}: {name}"));

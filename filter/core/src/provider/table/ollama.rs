@@ -3,8 +3,28 @@
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{EmbeddingQuirks, Provider, Quirks};
+use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 use crate::wire::Framing;
+
+const OPENAI_ENDPOINT: Provider = Provider {
+    name: "ollama_openai",
+    label: "Ollama's OpenAI endpoint",
+    base: "http://localhost:11434/v1",
+    base_suffix: "/v1",
+    key_env: &["OLLAMA_API_KEY"],
+    quirks: Quirks {
+        // It reads the body into a struct: what it does not know is dropped there without a word.
+        unsupported: ParamSet::of(&[Param::N, Param::LogitBias, Param::ToolChoice]),
+        ignored: HINTS,
+        rename: &[("max_completion_tokens", "max_tokens")],
+        reasoning: "reasoning",
+        key_optional: true,
+        embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
+        ..Quirks::NONE
+    },
+    docs: "https://docs.ollama.com/api/openai-compatibility",
+    ..COMPATIBLE
+};
 
 pub(super) static ROWS: &[Provider] = &[
     Provider {
@@ -13,7 +33,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "Ollama",
         dialect: &dialect::ollama::OLLAMA,
         base: "http://localhost:11434",
-        instead: &[("/v1", "ollama_openai")],
+        instead: &[(When::Base("/v1"), &OPENAI_ENDPOINT)],
         chat: "/api/chat",
         embeddings: "/api/embed",
         framing: Framing::Ndjson,
@@ -23,23 +43,5 @@ pub(super) static ROWS: &[Provider] = &[
         docs: "https://docs.ollama.com/api/chat",
         ..COMPATIBLE
     },
-    Provider {
-        name: "ollama_openai",
-        label: "Ollama's OpenAI endpoint",
-        base: "http://localhost:11434/v1",
-        base_suffix: "/v1",
-        key_env: &["OLLAMA_API_KEY"],
-        quirks: Quirks {
-            // It reads the body into a struct: what it does not know is dropped there without a word.
-            unsupported: ParamSet::of(&[Param::N, Param::LogitBias, Param::ToolChoice]),
-            ignored: HINTS,
-            rename: &[("max_completion_tokens", "max_tokens")],
-            reasoning: "reasoning",
-            key_optional: true,
-            embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
-            ..Quirks::NONE
-        },
-        docs: "https://docs.ollama.com/api/openai-compatibility",
-        ..COMPATIBLE
-    },
+    OPENAI_ENDPOINT,
 ];
