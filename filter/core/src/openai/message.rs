@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::request::wrong;
 use crate::error::Error;
-use crate::json::{Json, Kind, Str};
+use crate::json::{Cursor, FromJson, Invalid, Json, Kind, Str};
 use crate::json_view;
 
 /// Who speaks.
@@ -144,7 +144,7 @@ pub struct ToolCall<'a> {
 json_view! {
     struct MessageView<'a> {
         "role" => role: Str<'a>,
-        "content" => content: Json<'a>,
+        "content" => content: RawContent<'a>,
         "name" => name: Str<'a>,
         "tool_calls" => tool_calls: Vec<Json<'a>>,
         "function_call" => function_call: Json<'a>,
@@ -170,8 +170,8 @@ json_view! {
     struct PartView<'a> {
         "type" => kind: Str<'a>,
         "text" => text: Str<'a>,
-        "image_url" => image_url: Json<'a>,
-        "input_audio" => input_audio: Json<'a>,
+        "image_url" => image_url: ImageField<'a>,
+        "input_audio" => input_audio: AudioView<'a>,
         "file" => file: FileView<'a>,
         "refusal" => refusal: Str<'a>,
         "thinking" => thinking: Str<'a>,
@@ -199,12 +199,14 @@ json_view! {
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn read(raw: Json<'a>, index: usize) -> Result<Self, Error> {
+    /// Reads the message at `index` of its request in one pass.
+    pub(super) fn read(cursor: &mut Cursor<'a>, index: usize) -> Result<Self, Error> {
         let at = |what: &str| {
             Error::invalid(format!("'messages[{index}]' {what}.")).param(format!("messages[{index}]"))
         };
-        let view: MessageView<'a> =
-            raw.parse().map_err(|invalid| at(&format!("is malformed: {}", invalid.what)))?;
+        let (view, raw) = cursor
+            .spanned(MessageView::from_json)
+            .map_err(|invalid| at(&format!("is malformed: {}", invalid.what)))?;
         let role = view.role.ok_or_else(|| at("has no 'role'"))?;
         let role = match &*role.plain() {
             "system" => Role::System,
@@ -280,21 +282,19 @@ impl<'a> ToolCall<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn read(raw: Option<Json<'a>>, at: &dyn Fn(&str) -> Error) -> Result<Self, Error> {
-        let Some(raw) = raw else { return Ok(Self::Absent) };
-        match raw.kind() {
-            Kind::Null => Ok(Self::Absent),
-            Kind::String => Ok(raw.as_str().map_or(Self::Absent, Self::Text)),
-            Kind::Array => {
-                let mut parts = Vec::new();
-                for (index, part) in raw.items().into_iter().enumerate() {
-                    parts.push(
-                        Part::read(part).map_err(|what| at(&format!("has a 'content[{index}]' {what}")))?,
-                    );
-                }
-                Ok(Self::Parts(parts))
+    fn read(raw: Option<RawContent<'a>>, at: &dyn Fn(&str) -> Error) -> Result<Self, Error> {
+        match raw {
+            None => Ok(Self::Absent),
+            Some(RawContent::Text(text)) => Ok(Self::Text(text)),
+            Some(RawContent::Parts(parts)) => {
+                let named = parts.into_iter().enumerate().map(|(index, part)| {
+                    part.map_err(|what| at(&format!("has a 'content[{index}]' {what}")))
+                });
+                Ok(Self::Parts(named.collect::<Result<_, _>>()?))
             }
-            _ => Err(at("has a 'content' that is neither a string nor an array of parts")),
+            Some(RawContent::Wrong) => {
+                Err(at("has a 'content' that is neither a string nor an array of parts"))
+            }
         }
     }
 
@@ -335,12 +335,51 @@ impl<'a> Content<'a> {
     }
 }
 
-impl<'a> Part<'a> {
-    fn read(raw: Json<'a>) -> Result<Self, &'static str> {
-        if let Some(text) = raw.as_str() {
-            return Ok(Self::Text { text, cache: None });
+/// Content as it is read: what is wrong with a part is told by who knows the message's place.
+#[derive(Clone, Debug)]
+enum RawContent<'a> {
+    Text(Str<'a>),
+    Parts(Vec<Result<Part<'a>, &'static str>>),
+    Wrong,
+}
+
+impl<'a> FromJson<'a> for RawContent<'a> {
+    fn from_json(cursor: &mut Cursor<'a>) -> Result<Self, Invalid> {
+        match cursor.kind() {
+            Kind::String => cursor.str().map(Self::Text),
+            Kind::Array => {
+                let mut parts = Vec::new();
+                cursor.array(|cursor| {
+                    parts.push(if cursor.kind() == Kind::String {
+                        Ok(Part::Text { text: cursor.str()?, cache: None })
+                    } else {
+                        let (view, raw) = cursor.spanned(PartView::from_json)?;
+                        Part::of(view, raw)
+                    });
+                    Ok(())
+                })?;
+                Ok(Self::Parts(parts))
+            }
+            _ => cursor.skip().map(|()| Self::Wrong),
         }
-        let view: PartView<'a> = raw.read().ok_or("that is malformed")?;
+    }
+}
+
+/// An image as OpenAI gives it, an object, or as many clients do, a bare address.
+#[derive(Clone, Debug)]
+struct ImageField<'a>(ImageView<'a>);
+
+impl<'a> FromJson<'a> for ImageField<'a> {
+    fn from_json(cursor: &mut Cursor<'a>) -> Result<Self, Invalid> {
+        if cursor.kind() == Kind::String {
+            return Ok(Self(ImageView { url: Some(cursor.str()?), ..ImageView::default() }));
+        }
+        ImageView::from_json(cursor).map(Self)
+    }
+}
+
+impl<'a> Part<'a> {
+    fn of(view: PartView<'a>, raw: Json<'a>) -> Result<Self, &'static str> {
         let cache = view.cache_control;
         let kind = view.kind.ok_or("without a 'type'")?;
         match &*kind.plain() {
@@ -348,19 +387,12 @@ impl<'a> Part<'a> {
                 Ok(Self::Text { text: view.text.ok_or("of type text without 'text'")?, cache })
             }
             "image_url" | "input_image" => {
-                let image = view.image_url.ok_or("of type image_url without 'image_url'")?;
-                let inner: ImageView<'a> = match image.as_str() {
-                    Some(url) => ImageView { url: Some(url), ..ImageView::default() },
-                    None => image.read().ok_or("whose 'image_url' is malformed")?,
-                };
+                let ImageField(inner) = view.image_url.ok_or("of type image_url without 'image_url'")?;
                 let url = inner.url.ok_or("whose 'image_url' has no 'url'")?;
                 Ok(Self::Image { url, format: inner.format, detail: inner.detail, cache })
             }
             "input_audio" => {
-                let audio: AudioView<'a> = view
-                    .input_audio
-                    .and_then(Json::read)
-                    .ok_or("of type input_audio without 'input_audio'")?;
+                let audio = view.input_audio.ok_or("of type input_audio without 'input_audio'")?;
                 let data = audio.data.ok_or("whose 'input_audio' has no 'data'")?;
                 Ok(Self::Audio { data, format: audio.format.unwrap_or(Str::literal("wav")) })
             }
@@ -458,7 +490,7 @@ mod tests {
 
     #[test]
     fn messages_say_where_they_are_wrong() {
-        let refused = |text| Message::read(Json::trusted(text), 3).unwrap_err().message;
+        let refused = |text| Message::read(&mut Cursor::new(text), 3).unwrap_err().message;
         assert_eq!(refused(r#"{"content":"x"}"#), "'messages[3]' has no 'role'.");
         assert!(refused(r#"{"role":"boss","content":"x"}"#).contains("'role' that is not"));
         assert!(refused(r#"{"role":"user","content":[{"type":"text"}]}"#).contains("content[0]"));

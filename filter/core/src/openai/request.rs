@@ -154,9 +154,19 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     /// A client error that names the message which is malformed.
     pub fn messages(&self) -> Result<Vec<Message<'a>>, Error> {
-        let mut messages = Vec::new();
-        for (index, raw) in self.raw_messages.items().into_iter().enumerate() {
-            messages.push(Message::read(raw, index)?);
+        let (mut messages, mut wrong) = (Vec::new(), None);
+        let read = Cursor::new(self.raw_messages.text()).array(|cursor| {
+            match Message::read(cursor, messages.len()) {
+                Ok(message) => messages.push(message),
+                Err(error) => {
+                    wrong = Some(error);
+                    return Err(Invalid { at: cursor.offset(), what: "a malformed message" });
+                }
+            }
+            Ok(())
+        });
+        if let Err(invalid) = read {
+            return Err(wrong.unwrap_or_else(|| invalid_json(invalid)));
         }
         Ok(messages)
     }
