@@ -7,9 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use base64::Engine as _;
 use dragoman_core::dialect::{self, Dialect};
 use dragoman_core::meter::Usage;
-use dragoman_core::wire::Framing;
+use dragoman_core::wire::{Frame, Framing, eventstream};
 use dragoman_tests::{Recording, cuts, golden};
 use serde_json::{Value, json};
 
@@ -52,6 +53,12 @@ const fn reasoning_unread(usage: &Usage) -> Counts {
     Counts { reasoning: None, ..inclusive(usage) }
 }
 
+/// Bedrock's input leaves cached tokens out.
+fn without_cached(usage: &Usage) -> Counts {
+    let cached = usage.cached.unwrap_or(0) + usage.cache_write.unwrap_or(0);
+    Counts { input: usage.input.saturating_sub(cached), ..inclusive(usage) }
+}
+
 static KNOWN: &[Known] = &[
     Known { folder: "openai", dialect: &dialect::openai::OPENAI, counts: inclusive },
     Known { folder: "azure", dialect: &dialect::openai::OPENAI, counts: inclusive },
@@ -63,6 +70,12 @@ static KNOWN: &[Known] = &[
     Known { folder: "openrouter", dialect: &dialect::openai::OPENAI, counts: inclusive },
     Known { folder: "perplexity", dialect: &dialect::openai::OPENAI, counts: inclusive },
     Known { folder: "huggingface", dialect: &dialect::openai::OPENAI, counts: inclusive },
+    Known { folder: "bedrock-converse", dialect: &dialect::converse::CONVERSE, counts: without_cached },
+    Known {
+        folder: "bedrock-converse-stream",
+        dialect: &dialect::converse::CONVERSE,
+        counts: without_cached,
+    },
     Known { folder: "zai", dialect: &dialect::openai::OPENAI, counts: inclusive },
     Known { folder: "cohere", dialect: &dialect::cohere::COHERE, counts: reasoning_unread },
     Known { folder: "mistral", dialect: &dialect::mistral::MISTRAL, counts: inclusive },
@@ -90,6 +103,7 @@ fn framing(name: &str) -> Option<Framing> {
         "sse" => Some(Framing::Sse),
         "ndjson" => Some(Framing::Ndjson),
         "json-array" => Some(Framing::JsonArray),
+        "aws-eventstream" => Some(Framing::EventStream),
         other => panic!("no framing is known by the name '{other}'"),
     }
 }
@@ -133,6 +147,55 @@ fn recordings() {
     }
     println!("{total} recorded cases of {} providers", KNOWN.len());
     assert!(failures.is_empty(), "{} of {total} failed\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Messages of the binary event stream as its vendor's own decoder reads them, and those that it refuses.
+#[test]
+fn event_stream_vectors() {
+    let folder = shared().join("fixtures/aws-eventstream");
+    if !folder.is_dir() {
+        println!("NO RECORDINGS at {}: the vectors were not tested.", folder.display());
+        return;
+    }
+    let cases: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for case in &cases {
+        let expected = read_json(&case.join("expected.json"));
+        let body = fs::read(case.join("response.body")).unwrap();
+        let name = case.display();
+        let read = eventstream::Message::read(&body);
+        assert_eq!(read.is_ok(), expected["valid"].as_bool().unwrap(), "{name}");
+        for (how, pieces) in cuts::chunkings(&body) {
+            let mut framer = Framing::EventStream.framer();
+            let mut payloads = Vec::new();
+            let mut each = |frame: Frame<'_>| {
+                payloads.push(json!(frame.data));
+                Ok(())
+            };
+            let fed = pieces.iter().try_for_each(|piece| framer.push(piece, &mut each));
+            let fed = fed.and_then(|()| framer.end(&mut each));
+            assert_eq!(fed.is_ok(), read.is_ok(), "{name}, {how}");
+            let wanted: Vec<Value> =
+                expected["frames"].as_array().unwrap().iter().map(|frame| frame["payload"].clone()).collect();
+            assert_eq!(payloads, wanted, "{name}, {how}");
+        }
+        let Ok(message) = read else { continue };
+        let headers: serde_json::Map<String, Value> =
+            message.headers.iter().map(|(name, value)| ((*name).to_owned(), header(*value))).collect();
+        assert_eq!(Value::Object(headers), expected["frames"][0]["headers"], "{name}");
+    }
+    println!("{} vectors of the event stream", cases.len());
+    assert!(cases.len() >= 4);
+}
+
+fn header(value: eventstream::Value<'_>) -> Value {
+    match value {
+        eventstream::Value::Bool(value) => json!(value),
+        eventstream::Value::Integer(value) | eventstream::Value::Timestamp(value) => json!(value),
+        eventstream::Value::Text(value) => json!(value),
+        eventstream::Value::Bytes(value) | eventstream::Value::Uuid(value) => {
+            json!(base64::engine::general_purpose::STANDARD.encode(value))
+        }
+    }
 }
 
 fn read_json(path: &Path) -> Value {

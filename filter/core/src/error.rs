@@ -3,6 +3,8 @@
 //! Source of the form: <https://platform.openai.com/docs/guides/error-codes/api-errors>.
 //! Config and internal details are for the log; [`Error::write_openai`] never shows them.
 
+mod exceptions;
+
 use crate::json::{Cursor, FromJson, Json, Kind as JsonKind, Out};
 
 /// Who caused it.
@@ -368,7 +370,8 @@ impl Said {
     pub fn into_error(self, status: u16, provider: &str) -> Error {
         let message = self.message.unwrap_or_else(|| format!("{provider} answered with status {status}."));
         let hint = [self.type_.as_deref(), self.code.as_deref()];
-        let kind = classify(status, &hint, &message);
+        let exception = self.type_.as_deref().and_then(Kind::of_exception);
+        let kind = exception.unwrap_or_else(|| classify(status, &hint, &message));
         let mut error = Error::upstream(kind, message);
         // The provider's own status is kept, where the kind does not speak of a better one.
         if Kind::of_status(status) == kind && status >= 400 && !matches!(status, 529 | 524) {
@@ -404,6 +407,7 @@ const CONTEXT_WINDOW: &[&str] = &[
     "input is too long",
     "too many tokens",
     "input token count",
+    "input tokens exceeded",
     "exceeds the maximum number of tokens",
     "exceed context limit",
     "reduce the length of the messages",
@@ -529,5 +533,6 @@ mod tests {
         assert_eq!(kind(529, r#"{"error":{"type":"overloaded_error","message":"x"}}"#), Kind::Overloaded);
         assert_eq!(kind(200, r#"{"error":{"type":"overloaded_error","message":"x"}}"#), Kind::Overloaded);
         assert_eq!(kind(500, r#"{"error":{"type":"invalid_request_error","message":"x"}}"#), Kind::Server);
+        assert_eq!(kind(400, r#"{"__type":"ThrottlingException","message":"x"}"#), Kind::RateLimit);
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Whole {
     framed: bool,
     /// The reply can't be used, whatever its body says.
     unusable: Option<Error>,
+    /// The provider's name for the failure, where a header gives it.
+    error_name: Option<String>,
     gathered: Vec<u8>,
 }
 
@@ -116,7 +118,9 @@ impl Attempt {
         }
         let length = header(headers, "content-length").and_then(|length| length.parse().ok());
         let unusable = unusable.map(Error::garbled);
-        self.reply = Reply::Whole(Whole { status, length, framed, unusable, gathered: Vec::new() });
+        let error_name = header(headers, self.target.provider.error_name).map(str::to_owned);
+        self.reply =
+            Reply::Whole(Whole { status, length, framed, unusable, error_name, gathered: Vec::new() });
         HeadPlan { hold: true, edits }
     }
 
@@ -132,7 +136,8 @@ impl Attempt {
     fn open_stream(&mut self, mut edits: Vec<Edit>) -> HeadPlan {
         let provider = self.target.provider;
         let held = self.hold_heads;
-        if provider.dialect.native() {
+        // What passes byte for byte is in OpenAI's framing too.
+        if provider.dialect.native() && provider.framing == Framing::Sse {
             self.reply = Reply::Passing(Passing {
                 events: Events::default(),
                 hide_usage: !self.include_usage,
@@ -197,7 +202,10 @@ impl Attempt {
         }
         let provider = self.target.provider;
         if whole.status >= 400 {
-            let error = provider.dialect.decode_error(whole.status, body, provider.label);
+            let mut error = provider.dialect.decode_error(whole.status, body, provider.label);
+            if let Some(name) = &whole.error_name {
+                error = error.named(name);
+            }
             return self.failed(error);
         }
         if self.endpoint == Endpoint::Embeddings {

@@ -56,6 +56,8 @@ pub struct Provider {
     /// The rows that serve some of the vendor's targets instead: the first that fits counts. For vendors with several
     /// languages or addresses; such a row has this one's name, or a line of its own in the table.
     pub instead: &'static [(When, &'static Self)],
+    /// The header that names a failure where the body doesn't; empty where there is none.
+    pub error_name: &'static str,
     /// Where the vendor differs from its dialect.
     pub quirks: Quirks,
     /// The vendor's page that this row was made from.
@@ -119,6 +121,12 @@ pub enum Auth {
     Header(&'static str),
     /// The same; without a key, the setting of the second name as a bearer token.
     HeaderOrToken(&'static str, &'static str),
+    /// A bearer key where the target has one, else AWS's signature, made for the service of this signing name from the
+    /// settings and variables that [`auth::aws`] names.
+    SigV4 {
+        /// `bedrock`, `sagemaker`...
+        service: &'static str,
+    },
 }
 
 impl std::fmt::Debug for Provider {

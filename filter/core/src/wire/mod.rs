@@ -4,6 +4,7 @@
 //! number of times, and what is held back never exceeds [`MAX_FRAME`].
 
 pub mod events;
+pub mod eventstream;
 pub mod json_array;
 pub mod ndjson;
 pub mod sse;
@@ -62,6 +63,10 @@ pub enum Framing {
     Ndjson,
     /// One JSON array, an item an event.
     JsonArray,
+    /// Binary messages with headers and checksums.
+    EventStream,
+    /// Server-sent events inside the payloads of such messages.
+    EventStreamOfSse,
 }
 
 impl Framing {
@@ -72,6 +77,8 @@ impl Framing {
             Self::Sse => Box::new(sse::Sse::default()),
             Self::Ndjson => Box::new(ndjson::Ndjson::default()),
             Self::JsonArray => Box::new(json_array::JsonArray::default()),
+            Self::EventStream => Box::new(eventstream::EventStream::default()),
+            Self::EventStreamOfSse => Box::new(eventstream::EventStreamOfSse::default()),
         }
     }
 }

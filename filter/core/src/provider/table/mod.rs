@@ -1,5 +1,6 @@
 //! The rows, a file per family.
 
+mod aws;
 mod azure;
 mod cohere;
 mod compatible_a_to_f;
@@ -36,6 +37,7 @@ const COMPATIBLE: Provider = Provider {
     headers: &[],
     rate_limits: &[],
     instead: &[],
+    error_name: "",
     quirks: PLAIN,
     docs: "",
 };
@@ -78,6 +80,7 @@ const OLDER: Quirks = Quirks { rename: &[("max_completion_tokens", "max_tokens")
 static FAMILIES: &[&[Provider]] = &[
     openai::ROWS,
     azure::ROWS,
+    aws::ROWS,
     compatible_a_to_f::ROWS,
     compatible_g_to_n::ROWS,
     compatible_o_to_z::ROWS,
@@ -124,7 +127,8 @@ mod tests {
             assert!(row.base.is_empty() || row.base.starts_with("http"), "{row:?}");
             assert!(!row.base.ends_with('/'), "{row:?}");
             assert!(!(row.chat.is_empty() && row.embeddings.is_empty()), "{row:?} serves nothing");
-            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+            // A row may be named by two segments (`bedrock/converse`).
+            let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-/".contains(c);
             for name in row.aliases.iter().chain([&row.name]) {
                 assert!(!name.is_empty() && name.chars().all(legal), "{name}");
                 assert_eq!(

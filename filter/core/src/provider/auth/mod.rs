@@ -1,5 +1,8 @@
 //! How a request proves to a provider who asks.
 
+pub mod aws;
+pub mod sigv4;
+
 use super::Auth;
 use crate::config::{Setting, Target};
 use crate::error::Error;
@@ -24,7 +27,7 @@ pub struct Outgoing {
 ///
 /// # Errors
 /// A config error when the credential can't be had; it names the variable, never a value.
-pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, _now: u64) -> Result<(), Error> {
+pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, now: u64) -> Result<(), Error> {
     match target.provider.auth {
         Auth::None => {}
         Auth::Bearer => {
@@ -47,6 +50,11 @@ pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, _now: u
                 request.headers.push(("authorization".to_owned(), format!("Bearer {}", token.trim())));
             }
         }
+        Auth::SigV4 { service } => match key(target, env)? {
+            // An API key of the service's own takes the signature's place.
+            Some(key) => request.headers.push(("authorization".to_owned(), format!("Bearer {key}"))),
+            None => aws::sign(target, service, request, env, now)?,
+        },
     }
     Ok(())
 }

@@ -1,0 +1,365 @@
+//! How to answer: `inferenceConfig`, the answer's form, thinking, and the fields that pass to the model or the service.
+//!
+//! Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html>.
+
+use super::family::{Family, Model};
+use super::tools::Config;
+use crate::config::Target;
+use crate::dialect::unsupported;
+use crate::error::Error;
+use crate::json::{Json, Kind, Out, Str, escaped};
+use crate::openai::request::wrong;
+use crate::openai::{ChatRequest, Param, ResponseFormat};
+
+/// Fields of Converse's own that clients may give; what else is unknown goes to the model.
+const CONVERSE: &[&str] = &[
+    "guardrailConfig",
+    "performanceConfig",
+    "requestMetadata",
+    "promptVariables",
+    "additionalModelResponseFieldPaths",
+    "serviceTier",
+    "outputConfig",
+];
+
+/// The fields that go to the model.
+const MODEL_FIELDS: &str = "additionalModelRequestFields";
+
+/// The least that Claude may be given to think with, in tokens.
+const LEAST_BUDGET: u64 = 1024;
+
+/// What an answer gets beyond the thinking where the client sets no limit. LiteLLM's number.
+const BEYOND_BUDGET: u64 = 4096;
+
+/// How an answer's form is kept.
+#[derive(Debug)]
+pub(super) enum Form<'a> {
+    /// It has none.
+    Free,
+    /// By the service.
+    Schema { name: Str<'a>, schema: Json<'a>, description: Option<Str<'a>> },
+    /// As the arguments of a tool that the model is made to call.
+    Answer { schema: Json<'a>, description: Option<Str<'a>> },
+}
+
+impl<'a> Form<'a> {
+    pub(super) fn of(
+        request: &ChatRequest<'a>,
+        model: &Model,
+        thinking: bool,
+        to: &Target,
+    ) -> Result<Self, Error> {
+        match request.response_format()? {
+            None => Ok(Self::Free),
+            // Converse has no word for "any JSON", and no schema says it: the service wants closed objects.
+            Some(ResponseFormat::JsonObject) if to.drop_params => Ok(Self::Free),
+            Some(ResponseFormat::JsonObject) => Err(unsupported(Param::ResponseFormat, to)),
+            Some(ResponseFormat::JsonSchema { name, schema, description, strict }) => {
+                // The service keeps strict schemas only (closed objects); Claude keeps others as a tool's arguments,
+                // unless it thinks, which excludes force.
+                let claude = matches!(model.family, Family::Claude(..));
+                if model.keeps_schemas() && (strict == Some(true) || thinking || !claude) {
+                    return Ok(Self::Schema { name, schema, description });
+                }
+                Ok(Self::Answer { schema, description })
+            }
+        }
+    }
+}
+
+/// How much the model shall think, where the client says so in OpenAI's terms or Anthropic's.
+#[derive(Debug)]
+pub(super) enum Thinking<'a> {
+    /// Nothing is said, or nothing shall be thought.
+    Unsaid,
+    /// Claude's budget, in tokens.
+    Budget(u64),
+    /// Claude's effort: it decides itself how long to think.
+    Effort(&'static str),
+    /// Nova's effort; `None` for no thinking.
+    Nova(Option<&'static str>),
+    /// The effort by OpenAI's own name.
+    Own(Str<'a>),
+    /// The client gave Claude's `thinking` itself; it passes. The flag says whether it is on.
+    Given(bool),
+}
+
+impl<'a> Thinking<'a> {
+    pub(super) fn of(request: &ChatRequest<'a>, model: &Model, to: &Target) -> Result<Self, Error> {
+        if let Some(given) = request.field("thinking") {
+            let off = given.field("type").and_then(Json::as_str).is_some_and(|kind| kind.is("disabled"));
+            return Ok(Self::Given(!off));
+        }
+        let Some(effort) = request.string(Param::ReasoningEffort)? else { return Ok(Self::Unsaid) };
+        let word = effort.plain();
+        let level = level(&word).ok_or_else(|| {
+            wrong(
+                "reasoning_effort",
+                "\"none\", \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\" or \"max\"",
+            )
+        })?;
+        match model.family {
+            Family::Claude(major, minor) if (major, minor) >= (3, 7) => {
+                Ok(Self::claude((major, minor) >= (4, 6), level, request))
+            }
+            Family::Nova(2) => Ok(Self::Nova(level.map(|level| level.nova))),
+            Family::GptOss if level.is_some() => Ok(Self::Own(effort)),
+            _ if to.drop_params => Ok(Self::Unsaid),
+            _ => Err(unsupported(Param::ReasoningEffort, to)),
+        }
+    }
+
+    fn claude(adaptive: bool, level: Option<&'static Level>, request: &ChatRequest<'_>) -> Self {
+        let Some(level) = level else { return Self::Unsaid };
+        if adaptive {
+            return Self::Effort(level.claude);
+        }
+        // Thinking counts against the limit, as OpenAI's does; less than the least is none at all.
+        match request.max_output().and_then(Json::as_u64) {
+            Some(limit) if limit <= LEAST_BUDGET => Self::Unsaid,
+            Some(limit) => Self::Budget(level.budget.min(limit - 1)),
+            None => Self::Budget(level.budget),
+        }
+    }
+
+    /// Whether Claude thinks.
+    pub(super) const fn on(&self) -> bool {
+        matches!(self, Self::Budget(_) | Self::Effort(_) | Self::Given(true))
+    }
+}
+
+/// One of OpenAI's efforts: Claude's budget in tokens (LiteLLM's numbers), Claude's effort, Nova's.
+#[derive(Debug)]
+struct Level {
+    word: &'static str,
+    budget: u64,
+    claude: &'static str,
+    nova: &'static str,
+}
+
+const LEVELS: &[Level] = &[
+    Level { word: "minimal", budget: 1024, claude: "low", nova: "low" },
+    Level { word: "low", budget: 1024, claude: "low", nova: "low" },
+    Level { word: "medium", budget: 2048, claude: "medium", nova: "medium" },
+    Level { word: "high", budget: 4096, claude: "high", nova: "high" },
+    Level { word: "xhigh", budget: 8192, claude: "xhigh", nova: "high" },
+    Level { word: "max", budget: 16384, claude: "max", nova: "high" },
+];
+
+/// The level of a word: `None` inside for none at all, `None` outside for a word that is not one.
+#[allow(clippy::option_option)]
+fn level(word: &str) -> Option<Option<&'static Level>> {
+    match word {
+        "none" | "disable" => Some(None),
+        word => LEVELS.iter().find(|level| level.word == word).map(Some),
+    }
+}
+
+/// Writes `inferenceConfig`.
+pub(super) fn inference(
+    request: &ChatRequest<'_>,
+    thinking: &Thinking<'_>,
+    body: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut config = Vec::new();
+    match (request.max_output(), thinking) {
+        (Some(limit), _) => {
+            let limit = limit.as_u64().ok_or_else(|| wrong("max_tokens", "a whole number"))?;
+            config.field_number("maxTokens", limit);
+        }
+        (None, Thinking::Budget(budget)) => config.field_number("maxTokens", budget + BEYOND_BUDGET),
+        (None, _) => {}
+    }
+    for (param, name) in [(Param::Temperature, "temperature"), (Param::TopP, "topP")] {
+        if let (Some(_), Some(raw)) = (request.number(param)?, request.param(param)) {
+            config.field(name, raw);
+        }
+    }
+    let stops: Vec<Str<'_>> = request.stop()?.into_iter().filter(|stop| !stop.is_empty()).collect();
+    if !stops.is_empty() {
+        config.key("stopSequences");
+        config.open(b'[');
+        stops.iter().for_each(|stop| config.token(*stop));
+        config.close(b']');
+    }
+    if !config.is_empty() {
+        body.key("inferenceConfig");
+        body.open(b'{');
+        body.extend_from_slice(&config);
+        body.close(b'}');
+    }
+    Ok(())
+}
+
+/// Writes the fields of Converse's own, and those that go to the model.
+pub(super) fn write(
+    request: &ChatRequest<'_>,
+    form: &Form<'_>,
+    thinking: &Thinking<'_>,
+    tools: &Config<'_>,
+    model: &Model,
+    body: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut extra = Extra::default();
+    let mut given: Vec<&str> = Vec::new();
+    for (key, value) in request.unknown() {
+        let name = key.plain();
+        if &*name == MODEL_FIELDS {
+            if value.kind() != Kind::Object {
+                return Err(wrong(MODEL_FIELDS, "an object"));
+            }
+            value.fields().into_iter().for_each(|(key, value)| extra.put(key, value.text()));
+            continue;
+        }
+        match CONVERSE.iter().find(|known| **known == &*name) {
+            Some(known) => {
+                given.push(known);
+                body.field(known, value);
+            }
+            None if &*name == "top_k" && matches!(model.family, Family::Nova(_)) => {
+                let config = format!("{{\"topK\":{}}}", value.text());
+                extra.put(Str::literal("inferenceConfig"), &config);
+            }
+            None => extra.put(key, value.text()),
+        }
+    }
+    think(thinking, &given, &mut extra, body);
+    if let Form::Schema { name, schema, description } = form
+        && !given.contains(&"outputConfig")
+    {
+        text_format(*name, *schema, *description, body);
+    }
+    service_tier(request, &given, body)?;
+    request_metadata(request, &given, body);
+    if !tools.native.is_empty() {
+        let items: Vec<&str> = tools.native.iter().map(|tool| tool.text()).collect();
+        extra.put(Str::literal("tools"), &format!("[{}]", items.join(",")));
+    }
+    if let Some(choice) = tools.claude_choice()? {
+        extra.put(Str::literal("tool_choice"), &choice);
+    }
+    extra.write(body);
+    Ok(())
+}
+
+/// What goes to the model. What comes first stays: the client's own words before ours.
+#[derive(Default)]
+struct Extra {
+    names: Vec<String>,
+    fields: Vec<u8>,
+}
+
+impl Extra {
+    fn put(&mut self, key: Str<'_>, value: &str) {
+        if self.names.iter().any(|name| key.is(name)) {
+            return;
+        }
+        self.names.push(key.plain().into_owned());
+        self.fields.token(key);
+        self.fields.push(b':');
+        self.fields.raw(value);
+    }
+
+    fn write(&self, body: &mut Vec<u8>) {
+        if !self.fields.is_empty() {
+            body.key(MODEL_FIELDS);
+            body.open(b'{');
+            body.extend_from_slice(&self.fields);
+            body.close(b'}');
+        }
+    }
+}
+
+fn think(thinking: &Thinking<'_>, given: &[&str], extra: &mut Extra, body: &mut Vec<u8>) {
+    match thinking {
+        Thinking::Unsaid | Thinking::Given(_) => {}
+        Thinking::Budget(budget) => {
+            let value = format!("{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}");
+            extra.put(Str::literal("thinking"), &value);
+        }
+        Thinking::Effort(effort) => {
+            extra.put(Str::literal("thinking"), r#"{"type":"adaptive","display":"summarized"}"#);
+            extra.put(Str::literal("output_config"), &format!("{{\"effort\":\"{effort}\"}}"));
+        }
+        Thinking::Nova(effort) => {
+            let value = match effort {
+                Some(effort) => format!("{{\"type\":\"enabled\",\"maxReasoningEffort\":\"{effort}\"}}"),
+                None => "{\"type\":\"disabled\"}".to_owned(),
+            };
+            extra.put(Str::literal("reasoningConfig"), &value);
+        }
+        Thinking::Own(effort) => {
+            extra.put(Str::literal("reasoning_effort"), &format!("\"{}\"", effort.raw()));
+        }
+    }
+    // How much was thought is in Claude's own usage only.
+    if thinking.on() && !given.contains(&"additionalModelResponseFieldPaths") {
+        body.key("additionalModelResponseFieldPaths");
+        body.raw(r#"["/usage/output_tokens_details"]"#);
+    }
+}
+
+fn text_format(name: Str<'_>, schema: Json<'_>, description: Option<Str<'_>>, body: &mut Vec<u8>) {
+    body.key("outputConfig");
+    body.open(b'{');
+    body.key("textFormat");
+    body.open(b'{');
+    body.field_text("type", "json_schema");
+    body.key("structure");
+    body.open(b'{');
+    body.key("jsonSchema");
+    body.open(b'{');
+    body.field_token("name", name);
+    // The schema is JSON inside a string.
+    body.field_token("schema", Str::spelled(&escaped(schema.text())));
+    if let Some(description) = description.filter(|text| !text.is_empty()) {
+        body.field_token("description", description);
+    }
+    body.close(b'}');
+    body.close(b'}');
+    body.close(b'}');
+    body.close(b'}');
+}
+
+fn service_tier(request: &ChatRequest<'_>, given: &[&str], body: &mut Vec<u8>) -> Result<(), Error> {
+    match request.string(Param::ServiceTier)? {
+        Some(tier) if !tier.is("auto") && !given.contains(&"serviceTier") => {
+            body.key("serviceTier");
+            body.open(b'{');
+            body.field_token("type", tier);
+            body.close(b'}');
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// OpenAI's `metadata` as `requestMetadata`, by which invocation logs are filtered: at most 16 pairs, of the letters that
+/// the service allows. A pair that it would refuse is left out: no answer depends on it.
+fn request_metadata(request: &ChatRequest<'_>, given: &[&str], body: &mut Vec<u8>) {
+    let Some(metadata) = request.param(Param::Metadata).filter(|_| !given.contains(&"requestMetadata"))
+    else {
+        return;
+    };
+    let legal = |text: &str| {
+        text.len() <= 256 && text.chars().all(|c| c.is_ascii_alphanumeric() || " \t\n:_@$#=/+,-.".contains(c))
+    };
+    let pairs: Vec<(Str<'_>, Str<'_>)> = metadata
+        .fields()
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value.as_str()?)))
+        .filter(|(key, value)| !key.is_empty() && legal(&key.plain()) && legal(&value.plain()))
+        .take(16)
+        .collect();
+    if pairs.is_empty() {
+        return;
+    }
+    body.key("requestMetadata");
+    body.open(b'{');
+    for (key, value) in pairs {
+        body.token(key);
+        body.push(b':');
+        body.token(value);
+    }
+    body.close(b'}');
+}
