@@ -11,6 +11,8 @@ pub struct Quirks {
     pub ignored: ParamSet,
     /// Parameters by another name: (OpenAI's, the vendor's).
     pub rename: &'static [(&'static str, &'static str)],
+    /// The name under which a `tool_choice` that is a word goes, where one that names a function has another; else empty.
+    pub tool_choice_word: &'static str,
     /// Fields that every chat request carries with this value, whatever the client says: (name, JSON).
     pub fixed: &'static [(&'static str, &'static str)],
     /// The highest temperature, as JSON; a higher one is lowered to it. Empty when there is no limit of the vendor's own.
@@ -68,6 +70,7 @@ impl Quirks {
         unsupported: ParamSet::NONE,
         ignored: ParamSet::NONE,
         rename: &[],
+        tool_choice_word: "",
         fixed: &[],
         max_temperature: "",
         fixed_temperature: &[],

@@ -80,6 +80,9 @@ impl Writer<'_, '_> {
             "max_tokens" if self.reasons => body.field("max_completion_tokens", value),
             "temperature" if self.too_hot(value) => body.field(name, Json::trusted(quirks.max_temperature)),
             "reasoning_effort" if quirks.thinking_switch => self.effort(value, body),
+            "tool_choice" if !quirks.tool_choice_word.is_empty() && value.as_str().is_some() => {
+                body.field(quirks.tool_choice_word, value);
+            }
             _ => match quirks.rename.iter().find(|(from, _)| *from == name) {
                 // A client that sends both names of one parameter means the one that needs no renaming.
                 Some((_, to)) if self.request.fields.iter().any(|(key, _)| key.is(to)) => {}
@@ -103,7 +106,10 @@ impl Writer<'_, '_> {
                 body.extend_from_slice(format!("{model}:{vendor}").as_bytes());
                 body.push(b'"');
             }
-            _ => body.field_token("model", name),
+            _ => {
+                let renamed = self.to.provider.quirks.rename.iter().find(|(from, _)| *from == "model");
+                body.field_token(renamed.map_or("model", |(_, to)| *to), name);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod clouds;
 mod cohere;
 mod compatible_a_to_f;
 mod compatible_g_to_n;
@@ -86,6 +87,7 @@ static FAMILIES: &[&[Provider]] = &[
     compatible_o_to_z::ROWS,
     google::ROWS,
     embedders::ROWS,
+    clouds::ROWS,
     cohere::ROWS,
     mistral::ROWS,
     ollama::ROWS,
