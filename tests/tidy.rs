@@ -297,7 +297,8 @@ fn names_are_nouns_of_the_domain() {
                     broken.push(format!("  {}:{number}: {name}", file.path));
                 }
             }
-            if line.contains(concat!("fn ", "get_")) {
+            // What the SDK's own trait names is not ours to name.
+            if line.contains(concat!("fn ", "get_")) && !line.contains("-> Option<ContextType>") {
                 broken.push(format!("  {}:{number}: {line}", file.path));
             }
         }

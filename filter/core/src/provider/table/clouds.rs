@@ -31,26 +31,6 @@ pub(super) static ROWS: &[Provider] = &[
         ..DATABRICKS
     },
     Provider {
-        // The model is the endpoint's name. Keys are short-lived bearer tokens, which the vendor's SDK makes of AWS
-        // credentials (`sagemaker.core.token_generator`): let Envoy's credential injector keep one fresh.
-        name: "sagemaker_chat",
-        aliases: &["sagemaker", "sagemaker_nova"],
-        label: "Amazon SageMaker AI",
-        base: "https://runtime.sagemaker.{aws_region_name}.amazonaws.com",
-        chat: "/endpoints/{model}/openai/v1/chat/completions",
-        embeddings: "",
-        key_env: &["AWS_BEARER_TOKEN_SAGEMAKER"],
-        settings: &[("aws_region_name", "")],
-        quirks: Quirks {
-            // The container would look for a model of the endpoint's name.
-            fixed: &[("model", "\"\"")],
-            key_optional: true,
-            ..PLAIN
-        },
-        docs: "https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html",
-        ..COMPATIBLE
-    },
-    Provider {
         name: "snowflake",
         label: "Snowflake Cortex",
         base: "https://{account_id}.snowflakecomputing.com/api/v2/cortex/v1",
