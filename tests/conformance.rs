@@ -81,7 +81,7 @@ static KNOWN: &[Known] = &[
     Known { folder: "mistral", dialect: &dialect::mistral::MISTRAL, counts: inclusive },
     Known { folder: "ollama", dialect: &dialect::ollama::OLLAMA, counts: inclusive },
     Known { folder: "gemini", dialect: &dialect::gemini::GEMINI, counts: without_reasoning },
-    Known { folder: "vertex", dialect: &dialect::gemini::GEMINI, counts: without_reasoning },
+    Known { folder: "vertex", dialect: &dialect::gemini::VERTEX, counts: without_reasoning },
 ];
 
 /// Cases whose oracle is blind to counts that the provider does send, by the end of the case's name.

@@ -4,6 +4,7 @@
 //! <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>.
 
 mod content;
+mod embeddings;
 mod family;
 mod params;
 mod partial;
@@ -16,19 +17,24 @@ use super::{Dialect, StreamDecoder, truncated};
 use crate::config::Target;
 use crate::error::{Error, Said};
 use crate::json::Out;
-use crate::openai::{ChatRequest, Param, ParamSet, Sink};
+use crate::openai::{ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
 use crate::wire::{Frame, FrameKind};
 
 use family::Family;
 use params::Written;
 use reply::Reading;
 
-/// The language.
-pub static GEMINI: Gemini = Gemini;
+/// The language of the Gemini API.
+pub static GEMINI: Gemini = Gemini { embeddings: embeddings::Form::Batch };
+
+/// The language of Vertex AI: the same, but for its embeddings.
+pub static VERTEX: Gemini = Gemini { embeddings: embeddings::Form::Predict };
 
 /// Gemini's `generateContent`.
 #[derive(Debug)]
-pub struct Gemini;
+pub struct Gemini {
+    embeddings: embeddings::Form,
+}
 
 impl Dialect for Gemini {
     fn supports(&self) -> ParamSet {
@@ -86,6 +92,19 @@ impl Dialect for Gemini {
 
     fn decode_error(&self, status: u16, body: &[u8], provider: &str) -> Error {
         reply::refusal(Said::read(body), status, provider)
+    }
+
+    fn encode_embeddings<'a>(
+        &self,
+        request: &EmbeddingsRequest<'a>,
+        to: &'a Target,
+        body: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        embeddings::encode(self.embeddings, request, to, body)
+    }
+
+    fn decode_embeddings(&self, body: &[u8], writer: &mut EmbeddingWriter) -> Result<(), Error> {
+        embeddings::decode(body, writer)
     }
 
     fn stream(&self) -> Box<dyn StreamDecoder> {

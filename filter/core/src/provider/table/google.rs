@@ -29,7 +29,7 @@ const VERTEX: Provider = Provider {
 /// A model that was tuned or deployed, by its endpoint's number.
 static VERTEX_ENDPOINT: Provider = Provider {
     label: "Vertex AI endpoint",
-    dialect: &dialect::gemini::GEMINI,
+    dialect: &dialect::gemini::VERTEX,
     chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/endpoints/{model}:generateContent",
     stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/endpoints/{model}:streamGenerateContent?alt=sse",
     quirks: GEMINI_QUIRKS,
@@ -52,7 +52,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://generativelanguage.googleapis.com/v1beta",
         chat: "/models/{model}:generateContent",
         stream: "/models/{model}:streamGenerateContent?alt=sse",
-        embeddings: "",
+        embeddings: "/models/{model}:batchEmbedContents",
         auth: Auth::Header("x-goog-api-key"),
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_env: &["GEMINI_API_BASE"],
@@ -78,9 +78,10 @@ pub(super) static ROWS: &[Provider] = &[
                 &VERTEX_OPEN_MODELS,
             ),
         ],
-        dialect: &dialect::gemini::GEMINI,
+        dialect: &dialect::gemini::VERTEX,
         chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:generateContent",
         stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:streamGenerateContent?alt=sse",
+        embeddings: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:predict",
         quirks: GEMINI_QUIRKS,
         ..VERTEX
     },
