@@ -8,20 +8,26 @@
 //! | `error.json` | instead of it: how the request is refused |
 //! | `reply.json` | the provider's whole answer; `status` holds its HTTP status unless 200 |
 //! | `reply.sse`, `reply.ndjson`, `reply.b64` | the provider's stream; `b64` is binary, in the provider's framing |
+//! | `endpoint` | `embeddings` where the case is not about chat; its `reply.json` is in the format that `request.json` asks for |
+//! | `env.json` | the environment: the whole exchange is made, not only a body is translated; needs `request.json` |
+//! | `head.json` | where that request goes and with which headers |
 //! | `openai.json` | what the client of a whole answer gets, compared as JSON |
 //! | `openai.sse` | what the client of a stream gets, byte for byte, however the stream is cut |
 //!
 //! Errors, the client's and the provider's, stand as `{"status": <HTTP status for the client>, "error": {...}}`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use base64::Engine as _;
+use dragoman_core::attempt::{Attempt, Endpoint, World};
 use dragoman_core::config::Target;
-use dragoman_core::dialect::{StreamDecoder, screen};
+use dragoman_core::dialect::{StreamDecoder, no_embeddings, screen, screen_embeddings};
 use dragoman_core::error::Error;
 use dragoman_core::json::escaped;
 use dragoman_core::json::{Json, Str};
-use dragoman_core::openai::{ChatRequest, ChunkWriter, CompletionWriter, Param};
+use dragoman_core::openai::{ChatRequest, ChunkWriter, CompletionWriter, EmbeddingWriter, EmbeddingsRequest};
+use dragoman_core::provider::auth::Outgoing;
 use dragoman_core::wire::{Framer, Framing};
 use serde_json::Value;
 
@@ -46,11 +52,20 @@ pub struct Case {
 pub type Outcome = BTreeMap<&'static str, Vec<u8>>;
 
 /// The files that are input; any other must be an expected one.
-const INPUTS: &[&str] =
-    &["target.json", "request.json", "reply.json", "reply.sse", "reply.ndjson", "reply.b64", "status"];
+const INPUTS: &[&str] = &[
+    "target.json",
+    "request.json",
+    "reply.json",
+    "reply.sse",
+    "reply.ndjson",
+    "reply.b64",
+    "status",
+    "endpoint",
+    "env.json",
+];
 
 /// The files that are expected output.
-pub const OUTPUTS: &[&str] = &["native.json", "error.json", "openai.json", "openai.sse"];
+pub const OUTPUTS: &[&str] = &["head.json", "native.json", "error.json", "openai.json", "openai.sse"];
 
 impl Case {
     fn file(&self, name: &str) -> Option<&[u8]> {
@@ -91,8 +106,17 @@ impl Case {
         let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
         let target = Target::from_json(text).map_err(|error| format!("target.json: {error}"))?;
         let mut outcome = Outcome::new();
+        let endpoint = match self.file("endpoint") {
+            None => Endpoint::Chat,
+            Some(word) if word.trim_ascii() == b"embeddings" => Endpoint::Embeddings,
+            Some(_) => return Err("endpoint: no such endpoint".to_owned()),
+        };
         if let Some(body) = self.file("request.json") {
-            match encode(body, &target) {
+            let encoded = match endpoint {
+                Endpoint::Chat => encode(body, &target),
+                Endpoint::Embeddings => encode_embeddings(body, &target),
+            };
+            match encoded {
                 Ok(native) => outcome.insert("native.json", native),
                 Err(error) => outcome.insert("error.json", failure(&error)),
             };
@@ -101,8 +125,24 @@ impl Case {
             Some(text) => String::from_utf8_lossy(text).trim().parse().map_err(|_| "status is no number")?,
             None => 200,
         };
+        if let Some(variables) = self.file("env.json") {
+            let exchange = Exchange::new(self.file("request.json"), endpoint, text, variables)?;
+            outcome.insert("head.json", exchange.head()?);
+            if let Some(body) = self.file("reply.json") {
+                outcome.insert("openai.json", exchange.reply(status, "application/json", &[body])?);
+            }
+            if let Some(body) = self.file("reply.sse") {
+                let client = |pieces: &[&[u8]]| exchange.reply(status, "text/event-stream", pieces);
+                outcome.insert("openai.sse", under_all_cuts(body, client)?);
+            }
+            return Ok(outcome);
+        }
         if let Some(body) = self.file("reply.json") {
-            outcome.insert("openai.json", decode(status, body, &target));
+            let reply = match endpoint {
+                Endpoint::Chat => decode(status, body, &target),
+                Endpoint::Embeddings => decode_embeddings(status, body, self.file("request.json"), &target),
+            };
+            outcome.insert("openai.json", reply);
         }
         for (name, framing) in [
             ("reply.sse", Framing::Sse),
@@ -111,7 +151,8 @@ impl Case {
         ] {
             let Some(body) = self.file(name) else { continue };
             let body = if name == "reply.b64" { unbase64(body)? } else { body.to_vec() };
-            outcome.insert("openai.sse", stream_under_all_cuts(&body, framing, &target)?);
+            let client = |pieces: &[&[u8]]| Ok(stream(pieces, framing, &target));
+            outcome.insert("openai.sse", under_all_cuts(&body, client)?);
         }
         if outcome.is_empty() { Err("neither request.json nor a reply".to_owned()) } else { Ok(outcome) }
     }
@@ -131,16 +172,100 @@ fn encode(body: &[u8], target: &Target) -> Result<Vec<u8>, Error> {
     let model = escaped(&target.model_for(&request.model.plain()));
     request.set_model(Str::spelled(&model));
     let quirks = &target.provider.quirks;
-    for param in Param::ALL {
-        if quirks.ignored.has(*param) {
-            request.remove(param.name());
-        }
-    }
     let dialect = target.provider.dialect;
-    screen(&mut request, dialect.supports().without(quirks.unsupported), target)?;
+    screen(&mut request, dialect.supports().without(quirks.unsupported).without(quirks.ignored), target)?;
     let mut native = Vec::new();
     dialect.encode(&request, target, &mut native)?;
     Ok(native)
+}
+
+fn encode_embeddings(body: &[u8], target: &Target) -> Result<Vec<u8>, Error> {
+    let mut request = EmbeddingsRequest::parse(body)?;
+    if target.provider.embeddings.is_empty() {
+        return Err(no_embeddings(target));
+    }
+    for (name, value) in &target.params {
+        request.default_param(name, Json::trusted(value));
+    }
+    let model = escaped(&target.model_for(&request.model.plain()));
+    request.set_model(Str::spelled(&model));
+    screen_embeddings(&mut request, target)?;
+    let mut native = Vec::new();
+    target.provider.dialect.encode_embeddings(&request, target, &mut native)?;
+    Ok(native)
+}
+
+/// A whole exchange: what an attempt makes of the request and of its reply.
+struct Exchange<'c> {
+    request: &'c [u8],
+    endpoint: Endpoint,
+    target: Rc<Target>,
+    variables: BTreeMap<String, String>,
+}
+
+impl<'c> Exchange<'c> {
+    fn new(
+        request: Option<&'c [u8]>,
+        endpoint: Endpoint,
+        target: &str,
+        variables: &[u8],
+    ) -> Result<Self, String> {
+        let request = request.ok_or("env.json needs request.json")?;
+        let variables = serde_json::from_slice(variables).map_err(|error| format!("env.json: {error}"))?;
+        Ok(Self { request, endpoint, target: Rc::new(Target::from_json(target)?), variables })
+    }
+
+    fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
+        let env = |name: &str| self.variables.get(name).cloned();
+        let world = World { env: &env, now: NOW, id: ID, hold_heads: false };
+        Attempt::begin(Rc::clone(&self.target), self.endpoint, self.request, &world)
+    }
+
+    /// Where the request goes and with which headers.
+    fn head(&self) -> Result<Vec<u8>, String> {
+        let outgoing = match self.begin() {
+            Ok((_, outgoing)) => outgoing,
+            Err(error) => return Ok(failure(&error)),
+        };
+        let headers: BTreeMap<String, String> = outgoing.headers.into_iter().collect();
+        let head =
+            serde_json::json!({"authority": outgoing.authority, "path": outgoing.path, "headers": headers});
+        serde_json::to_vec(&head).map_err(|error| error.to_string())
+    }
+
+    /// What the client gets for a reply that comes in these pieces.
+    fn reply(&self, status: u16, content_type: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
+        let (mut attempt, _) = self.begin().map_err(|error| error.message)?;
+        attempt.head(status, &[("content-type".to_owned(), content_type.to_owned())], false);
+        let mut out = Vec::new();
+        for piece in pieces {
+            out.extend(attempt.body(piece, false).bytes.unwrap_or_else(|| piece.to_vec()));
+        }
+        out.extend(attempt.body(&[], true).bytes.unwrap_or_default());
+        match attempt.failure() {
+            Some(error) if !content_type.contains("event-stream") => Ok(failure(error)),
+            _ => Ok(out),
+        }
+    }
+}
+
+fn decode_embeddings(status: u16, body: &[u8], request: Option<&[u8]>, target: &Target) -> Vec<u8> {
+    let dialect = target.provider.dialect;
+    if status != 200 {
+        return failure(&dialect.decode_error(status, body, target.provider.label));
+    }
+    let base64 =
+        request.is_some_and(|body| EmbeddingsRequest::parse(body).is_ok_and(|request| request.base64));
+    let mut writer = EmbeddingWriter::new(escaped(&target.model), base64);
+    match dialect.decode_embeddings(body, &mut writer) {
+        Ok(()) if writer.passes() => body.to_vec(),
+        Ok(()) => {
+            let mut out = Vec::new();
+            writer.write(&mut out);
+            out
+        }
+        Err(error) => failure(&error),
+    }
 }
 
 fn decode(status: u16, body: &[u8], target: &Target) -> Vec<u8> {
@@ -159,10 +284,14 @@ fn decode(status: u16, body: &[u8], target: &Target) -> Vec<u8> {
     }
 }
 
-fn stream_under_all_cuts(body: &[u8], framing: Framing, target: &Target) -> Result<Vec<u8>, String> {
+/// What the client of a stream gets, which must not depend on where the stream is cut.
+fn under_all_cuts(
+    body: &[u8],
+    client: impl Fn(&[&[u8]]) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
     let mut first: Option<Vec<u8>> = None;
     for (how, pieces) in cuts::chunkings(body) {
-        let out = stream(&pieces, framing, target);
+        let out = client(&pieces)?;
         match &first {
             None => first = Some(out),
             Some(whole) if *whole == out => {}

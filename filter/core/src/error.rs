@@ -368,6 +368,10 @@ impl Said {
     /// The error that this amounts to, classified by status, the words and codes that providers use, or the message.
     #[must_use]
     pub fn into_error(self, status: u16, provider: &str) -> Error {
+        // Who fails after a good status (in a stream, or in a reply's clothes) may say the true one as its code.
+        let told =
+            self.code.as_deref().and_then(|code| code.parse().ok()).filter(|code| (400..600).contains(code));
+        let status = if status < 400 { told.unwrap_or(status) } else { status };
         let message = self.message.unwrap_or_else(|| format!("{provider} answered with status {status}."));
         let hint = [self.type_.as_deref(), self.code.as_deref()];
         let exception = self.type_.as_deref().and_then(Kind::of_exception);

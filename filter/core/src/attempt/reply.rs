@@ -315,8 +315,14 @@ impl Attempt {
                 }
                 *finished |= events::contains(data, b"\"finish_reason\":\"")
                     || events::contains(data, b"\"finish_reason\": \"");
-                if *held && failure.is_none() && events::contains(data, b"\"error\"") {
+                if failure.is_some() {
+                    return Fate::Drop;
+                }
+                if events::contains(data, b"\"error\"") {
                     failure = error_event(event, data);
+                    if failure.is_some() {
+                        return Fate::Drop;
+                    }
                 }
                 if events::contains(data, b"\"usage\"") && counted(data, usage) && *hide_usage {
                     changed = true;
@@ -336,7 +342,7 @@ impl Attempt {
             }
         }
         if let Some(error) = failure {
-            return self.failed(error);
+            return if passing.held { self.failed(error) } else { self.failed_in_the_middle(error, out) };
         }
         let cut = end && !passing.done && !passing.finished;
         if cut && passing.held && out.is_empty() {
@@ -354,6 +360,16 @@ impl Attempt {
         let same = whole_before && passing.events.is_empty() && !changed && !cut;
         self.reply = if end { Reply::Said } else { Reply::Passing(passing) };
         Step { bytes: (!same).then_some(out), release }
+    }
+
+    /// A stream that has begun ends with the error, in OpenAI's form whatever the provider's was.
+    fn failed_in_the_middle(&mut self, error: Error, mut out: Vec<u8>) -> Step {
+        out.extend_from_slice(b"data: ");
+        error.write_openai(&mut out);
+        out.extend_from_slice(b"\n\n");
+        self.failure = Some(error);
+        self.reply = Reply::Said;
+        Step { bytes: Some(out), release: None }
     }
 
     fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
@@ -404,7 +420,8 @@ fn error_event(event: &[u8], data: &[u8]) -> Option<Error> {
     let mut cursor = Cursor::new(text);
     let value: Json<'_> = cursor.json().ok()?;
     let named = event.starts_with(b"event: error") || event.starts_with(b"event:error");
-    let inner = value.field("error").filter(|error| !error.is_null());
+    let own = || value.field("x_groq").and_then(|extra| extra.field("error"));
+    let inner = value.field("error").or_else(own).filter(|error| !error.is_null());
     (named || inner.is_some()).then(|| Said::read(data).into_error(200, "The provider"))
 }
 
