@@ -5,16 +5,19 @@ use std::rc::Rc;
 use dragoman_core::attempt::{Attempt, Edit, Endpoint, World};
 use dragoman_core::config::Target;
 use dragoman_core::error::{Error, Origin};
+use dragoman_core::openai::Body;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
 use crate::ledger;
 
-/// Headers of the client's that a provider may see; all others stay here, credentials and cookies among them.
-const FORWARDED: &[&str] = &["user-agent", "traceparent", "tracestate", "baggage", "accept-language"];
-
-/// What Envoy's own route table asks for when a listener filter has changed the head.
-const ENVOYS: &[&str] = &["x-forwarded-proto", "x-request-id"];
+/// Whether a header of the client's goes on to the provider: these few, and no credential, no cookie, none of ours.
+pub fn forwarded(name: &str) -> bool {
+    const CLIENTS: &[&str] = &["user-agent", "traceparent", "tracestate", "baggage", "accept-language"];
+    // What Envoy's own route table asks for when a listener filter has changed the head.
+    const ENVOYS: &[&str] = &["x-forwarded-proto", "x-request-id"];
+    CLIENTS.contains(&name) || ENVOYS.contains(&name)
+}
 
 /// An attempt under way.
 pub struct Exchange {
@@ -26,11 +29,11 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Makes the native request and puts it in the client's place.
+    /// Makes the native request and puts it in the client's place. `headers` are the client's.
     pub fn begin(
         target: Rc<Target>,
         endpoint: Endpoint,
-        body: &[u8],
+        body: &Body,
         headers: &[(String, String)],
         stream: u32,
         hold_heads: bool,
@@ -38,8 +41,9 @@ impl Exchange {
         let id = format!("chatcmpl-{:016x}", host::random());
         let world = World { env: &host::env, now: host::now() / 1_000_000_000, id: &id, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
-        ledger::report(stream, |entry| {
-            *entry = ledger::Entry { target: Some(Rc::clone(&target)), ..ledger::Entry::default() };
+        ledger::with(stream, |entry| {
+            entry.target = Some(Rc::clone(&target));
+            (entry.usage, entry.failure) = (None, None);
         });
         let (attempt, outgoing) = Attempt::begin(target, endpoint, body, &world)?;
         let length = outgoing.body.len().to_string();
@@ -51,8 +55,7 @@ impl Exchange {
             ("content-length", &length),
         ];
         native.extend(outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let kept = |name: &str| FORWARDED.contains(&name) || ENVOYS.contains(&name);
-        for (name, value) in headers.iter().filter(|(name, _)| kept(name)) {
+        for (name, value) in headers.iter().filter(|(name, _)| forwarded(name)) {
             if !outgoing.headers.iter().any(|(own, _)| own == name) {
                 native.push((name, value));
             }
@@ -102,7 +105,7 @@ impl Exchange {
     }
 
     fn report(&self) {
-        ledger::report(self.stream, |entry| {
+        ledger::with(self.stream, |entry| {
             entry.usage = self.attempt.usage();
             entry.failure = self.attempt.failure().map(|error| error.kind);
         });

@@ -6,12 +6,14 @@ use dragoman_core::admission::{Gateway, Reply, RequestHead, Verdict};
 use dragoman_core::attempt::Endpoint;
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Said};
+use dragoman_core::openai::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::exchange::{Exchange, refuse};
+use crate::exchange::{Exchange, forwarded, refuse};
 use crate::host::{self, Half};
 use crate::ledger;
+use crate::stats::{self, Settled};
 use crate::upstream::endpoint_name;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
@@ -85,18 +87,22 @@ impl Stream {
     }
 
     fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<(), Error> {
-        let body = host::body(Half::Request, size);
+        let body = Body::read(host::body(Half::Request, size))?;
         let gateway = Rc::clone(&self.gateway);
         let plan = gateway.body(endpoint, &body, host::random())?;
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
         self.admitted = Some(Admitted { route: plan.route.to_owned(), target: Rc::clone(target) });
-        ledger::open(self.id);
+        let headers = std::mem::take(&mut self.headers);
         if self.inline {
-            let exchange =
-                Exchange::begin(Rc::clone(target), endpoint, &body, &self.headers, self.id, false)?;
-            self.exchange = Some(exchange);
+            ledger::open(self.id, None);
+            let target = Rc::clone(target);
+            self.exchange = Some(Exchange::begin(target, endpoint, &body, &headers, self.id, false)?);
         } else {
+            ledger::open(self.id, Some(headers));
+            if gateway.share_bodies {
+                ledger::leave_body(self.id, body);
+            }
             Handover { endpoint, stream: self.id }.write();
         }
         if !plan.cluster.is_empty() {
@@ -110,29 +116,14 @@ impl Stream {
     fn settle(&self) {
         let entry = ledger::close(self.id).unwrap_or_default();
         let Some(admitted) = &self.admitted else { return };
-        let target = entry.target.as_ref().unwrap_or(&admitted.target);
-        let labels = format!(
-            "route={};provider={};model={};",
-            label(&admitted.route),
-            target.provider.name,
-            label(&target.model)
-        );
-        // No head at all: the client went away first, which nginx taught everybody to call 499.
-        let class = if self.status == 0 { 4 } else { self.status / 100 };
-        host::count(&format!("dragoman.requests;{labels}status={class}xx;"), 1);
-        if let Some(usage) = entry.usage {
-            host::count(&format!("dragoman.tokens;{labels}type=input;"), usage.input);
-            host::count(&format!("dragoman.tokens;{labels}type=output;"), usage.output);
-        }
-        if let Some(kind) = entry.failure {
-            host::count(&format!("dragoman.errors;{labels}class={};", kind.label()), 1);
-        }
+        stats::count(&Settled {
+            route: &admitted.route,
+            target: entry.target.as_ref().unwrap_or(&admitted.target),
+            status: self.status,
+            usage: entry.usage,
+            failure: entry.failure,
+        });
     }
-}
-
-/// A label's value without the characters that end one.
-fn label(text: &str) -> String {
-    text.replace([';', '=', '\n', '\r'], "_")
 }
 
 fn answer(reply: &Reply) {
@@ -157,9 +148,7 @@ impl HttpContext for Stream {
             }
             Verdict::Read(endpoint) => {
                 self.endpoint = Some(endpoint);
-                if !self.inline {
-                    self.headers = Vec::new();
-                }
+                self.headers.retain(|(name, _)| forwarded(name));
                 Action::Pause
             }
         }

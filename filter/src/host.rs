@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 
-use hashbrown::HashMap;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, Bytes, MapType, MetricType};
 
@@ -110,7 +109,6 @@ pub fn env(name: &str) -> Option<String> {
 
 thread_local! {
     static RANDOM: RefCell<u64> = const { RefCell::new(0) };
-    static STATS: RefCell<HashMap<String, u32>> = RefCell::new(HashMap::new());
 }
 
 /// An evenly drawn number: good for choosing a target, for nothing secret.
@@ -128,22 +126,14 @@ pub fn random() -> u64 {
     })
 }
 
-/// Adds to a counter. Its name holds its labels; both come from the config, so their number is bounded.
-pub fn count(name: &str, by: u64) {
-    if by == 0 {
-        return;
-    }
-    let id = STATS.with_borrow_mut(|stats| match stats.get(name) {
-        Some(id) => Some(*id),
-        None => {
-            let id = hostcalls::define_metric(MetricType::Counter, name).ok()?;
-            stats.insert(name.to_owned(), id);
-            Some(id)
-        }
-    });
-    if let Some(id) = id {
-        log_failure(name, hostcalls::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)));
-    }
+/// Defines a counter, or finds it again.
+pub fn counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds to a counter.
+pub fn add(counter: u32, by: u64) {
+    log_failure("a count", hostcalls::increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)));
 }
 
 fn log_failure<T>(what: &str, outcome: Result<T, proxy_wasm::types::Status>) {

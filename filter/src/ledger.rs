@@ -1,19 +1,29 @@
-//! What the attempts of a stream report and its gateway settles: memory that both roles share, as they share one VM.
+//! What passes between a stream's gateway and its attempts: memory that both roles share, as they share one VM.
 //!
-//! When a client goes away the gateway's last callback runs before the attempt's, so what is reported here is always
-//! current.
+//! The gateway opens an entry and leaves in it what it has read, so that the attempt reads nothing twice; the attempt
+//! reports into it, and the gateway settles. When a client goes away the gateway's last callback runs before the
+//! attempt's, so what is reported here is always current.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use dragoman_core::config::Target;
 use dragoman_core::error::Kind;
 use dragoman_core::meter::Usage;
+use dragoman_core::openai::Body;
 use hashbrown::HashMap;
 
-/// The report on one stream.
+/// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
+/// A wasm memory never shrinks, so this bounds what a provider that is slow to connect to can cost.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
+
+/// The entry of one stream.
 #[derive(Debug, Default)]
 pub struct Entry {
+    /// The request's headers that a provider may see.
+    pub headers: Option<Vec<(String, String)>>,
+    /// The request's body, for the first attempt.
+    body: Option<Body>,
     /// The target of the last attempt.
     pub target: Option<Rc<Target>>,
     /// What the last attempt used so far.
@@ -24,23 +34,42 @@ pub struct Entry {
 
 thread_local! {
     static OPEN: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
+    static WAITING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Opens the report on the stream of the gateway context `id`.
-pub fn open(id: u32) {
-    OPEN.with_borrow_mut(|open| open.insert(id, Entry::default()));
+/// Opens the entry of the gateway context `id`.
+pub fn open(id: u32, headers: Option<Vec<(String, String)>>) {
+    OPEN.with_borrow_mut(|open| open.insert(id, Entry { headers, ..Entry::default() }));
 }
 
-/// Changes the report, while it is open.
-pub fn report(id: u32, change: impl FnOnce(&mut Entry)) {
-    OPEN.with_borrow_mut(|open| {
-        if let Some(entry) = open.get_mut(&id) {
-            change(entry);
-        }
-    });
+/// Leaves the request's body for the first attempt, where there is room.
+pub fn leave_body(id: u32, body: Body) {
+    let waiting = WAITING.get() + body.len();
+    if waiting <= MAX_WAITING {
+        WAITING.set(waiting);
+        with(id, |entry| entry.body = Some(body));
+    }
 }
 
-/// Closes the report.
+/// Takes the request's body, if it is as long as the one that Envoy now has.
+pub fn take_body(id: u32, size: usize) -> Option<Body> {
+    let body = with(id, |entry| entry.body.take()).flatten()?;
+    forget(&body);
+    (body.len() == size).then_some(body)
+}
+
+fn forget(body: &Body) {
+    WAITING.set(WAITING.get().saturating_sub(body.len()));
+}
+
+/// Reads or changes the entry, while it is open.
+pub fn with<T>(id: u32, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    OPEN.with_borrow_mut(|open| open.get_mut(&id).map(change))
+}
+
+/// Closes the entry.
 pub fn close(id: u32) -> Option<Entry> {
-    OPEN.with_borrow_mut(|open| open.remove(&id))
+    let entry = OPEN.with_borrow_mut(|open| open.remove(&id))?;
+    entry.body.iter().for_each(forget);
+    Some(entry)
 }

@@ -6,6 +6,7 @@ mod gateway;
 mod host;
 mod ledger;
 mod root;
+mod stats;
 mod upstream;
 
 proxy_wasm::main! {{

@@ -26,7 +26,7 @@ enum Plugin {
     /// The gateway role, or the inline role.
     Gateway { gateway: Rc<Gateway>, inline: bool },
     /// The upstream role.
-    Upstream { hold_heads: bool },
+    Upstream { hold_heads: bool, share_bodies: bool },
 }
 
 /// A context that lets everything through.
@@ -39,7 +39,7 @@ fn configure(json: &[u8]) -> Result<Plugin, String> {
     let raw: PluginConfig = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     Ok(match raw.role {
         Role::Off => Plugin::Off,
-        Role::Upstream => Plugin::Upstream { hold_heads: raw.hold_heads },
+        Role::Upstream => Plugin::Upstream { hold_heads: raw.hold_heads, share_bodies: raw.share_bodies },
         role @ (Role::Gateway | Role::Inline) => Plugin::Gateway {
             gateway: Rc::new(Gateway::check(raw, &host::env)?),
             inline: role == Role::Inline,
@@ -73,7 +73,9 @@ impl RootContext for Root {
         Some(match &self.plugin {
             Plugin::Off => Box::new(Idle),
             Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
-            Plugin::Upstream { hold_heads } => Box::new(Upstream::new(*hold_heads)),
+            Plugin::Upstream { hold_heads, share_bodies } => {
+                Box::new(Upstream::new(*hold_heads, *share_bodies))
+            }
         })
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use dragoman_core::attempt::Endpoint;
 use dragoman_core::config::{METADATA_NAMESPACE, Target};
 use dragoman_core::error::Error;
+use dragoman_core::openai::Body;
 use hashbrown::HashMap;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Bytes};
@@ -13,6 +14,7 @@ use proxy_wasm::types::{Action, Bytes};
 use crate::exchange::{Exchange, refuse};
 use crate::gateway::Handover;
 use crate::host::{self, Half};
+use crate::ledger;
 
 /// Targets that are remembered at once; beyond, the memory starts anew. More than any config that Envoy itself bears.
 const MAX_TARGETS: usize = 20_000;
@@ -25,6 +27,7 @@ thread_local! {
 /// One attempt.
 pub struct Upstream {
     hold_heads: bool,
+    share_bodies: bool,
     exchange: Option<Exchange>,
     start: Option<Start>,
     /// How much of the request's body stands in Envoy's buffer.
@@ -35,23 +38,26 @@ pub struct Upstream {
 struct Start {
     target: Rc<Target>,
     handover: Handover,
-    /// The client's headers.
-    headers: Vec<(String, String)>,
 }
 
 impl Upstream {
     /// A context for an attempt that is about to begin.
-    pub const fn new(hold_heads: bool) -> Self {
-        Self { hold_heads, exchange: None, start: None, size: 0 }
+    pub const fn new(hold_heads: bool, share_bodies: bool) -> Self {
+        Self { hold_heads, share_bodies, exchange: None, start: None, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
-        let Start { target, handover, headers } =
+        let Start { target, handover } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
-        let body = host::body(Half::Request, size);
-        let endpoint = handover.endpoint;
-        self.exchange =
-            Some(Exchange::begin(target, endpoint, &body, &headers, handover.stream, self.hold_heads)?);
+        let Handover { endpoint, stream } = handover;
+        let left = if self.share_bodies { ledger::take_body(stream, size) } else { None };
+        let body = match left {
+            Some(body) => body,
+            None => Body::read(host::body(Half::Request, size))?,
+        };
+        let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
+        let headers = headers.unwrap_or_else(|| host::headers(Half::Request));
+        self.exchange = Some(Exchange::begin(target, endpoint, &body, &headers, stream, self.hold_heads)?);
         Ok(())
     }
 }
@@ -88,7 +94,7 @@ impl HttpContext for Upstream {
         };
         match target() {
             Ok(target) if !end => {
-                self.start = Some(Start { target, handover, headers: host::headers(Half::Request) });
+                self.start = Some(Start { target, handover });
                 Action::Pause
             }
             Ok(_) => Action::Continue,

@@ -26,7 +26,9 @@ use dragoman_core::dialect::{StreamDecoder, no_embeddings, screen, screen_embedd
 use dragoman_core::error::Error;
 use dragoman_core::json::escaped;
 use dragoman_core::json::{Json, Str};
-use dragoman_core::openai::{ChatRequest, ChunkWriter, CompletionWriter, EmbeddingWriter, EmbeddingsRequest};
+use dragoman_core::openai::{
+    Body, ChatRequest, ChunkWriter, CompletionWriter, EmbeddingWriter, EmbeddingsRequest,
+};
 use dragoman_core::provider::auth::Outgoing;
 use dragoman_core::wire::{Framer, Framing};
 use serde_json::Value;
@@ -218,7 +220,8 @@ impl<'c> Exchange<'c> {
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
         let world = World { env: &env, now: NOW, id: ID, hold_heads: false };
-        Attempt::begin(Rc::clone(&self.target), self.endpoint, self.request, &world)
+        let body = Body::read(self.request.to_vec())?;
+        Attempt::begin(Rc::clone(&self.target), self.endpoint, &body, &world)
     }
 
     /// Where the request goes and with which headers.

@@ -11,7 +11,7 @@ use crate::config::{PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
-use crate::openai::{ChatRequest, Param};
+use crate::openai::{Body, ChatRequest, Param};
 use crate::provider::auth::Env;
 use crate::route::Routes;
 
@@ -30,6 +30,8 @@ pub struct Gateway {
     pub max_body_bytes: usize,
     master_key: Option<String>,
     inline: bool,
+    /// Whether the body is left for the attempt to take.
+    pub share_bodies: bool,
 }
 
 /// A request's head.
@@ -105,7 +107,8 @@ impl Gateway {
         }
         let routes = Routes::check(raw.routes, &targets)?;
         let inline = raw.role == Role::Inline;
-        Ok(Self { targets, routes, max_body_bytes: raw.max_body_bytes, master_key, inline })
+        let (max_body_bytes, share_bodies) = (raw.max_body_bytes, raw.share_bodies);
+        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies })
     }
 
     /// Judges a request by its head.
@@ -226,22 +229,17 @@ impl Gateway {
     ///
     /// # Errors
     /// A client error when the body is wrong, asks for a model that isn't there, or for what its target can't do.
-    pub fn body(&self, endpoint: Endpoint, body: &[u8], random: u64) -> Result<Plan<'_>, Error> {
-        if body.len() > self.max_body_bytes {
-            return Err(self.too_large());
-        }
+    pub fn body(&self, endpoint: Endpoint, body: &Body, random: u64) -> Result<Plan<'_>, Error> {
         let (asked, stream, request);
         match endpoint {
             Endpoint::Chat => {
-                let chat = ChatRequest::parse(body)?;
+                let chat = ChatRequest::of(body)?;
                 (asked, stream) = (chat.model.plain(), chat.stream);
                 request = Some(chat);
             }
             Endpoint::Embeddings => {
-                let fields = crate::openai::request::top_level(body)?;
-                let field = fields.iter().find(|(key, _)| key.is("model")).map(|(_, value)| *value);
-                (asked, stream, request) =
-                    (crate::openai::request::required_model(field)?.plain(), false, None);
+                let model = crate::openai::request::required_model(body.field("model"))?;
+                (asked, stream, request) = (model.plain(), false, None);
             }
         }
         let (_, route) = self.routes.find(&asked).ok_or_else(|| unknown_model(&asked))?;
@@ -386,10 +384,11 @@ mod tests {
     #[test]
     fn bodies() {
         let gateway = gateway();
-        let plan = gateway.body(Endpoint::Chat, br#"{"model":"gpt","messages":[{}]}"#, 7).unwrap();
+        let body = |text: &str| Body::read(text.as_bytes().to_vec()).unwrap();
+        let asked = body(r#"{"model":"gpt","messages":[{}]}"#);
+        let plan = gateway.body(Endpoint::Chat, &asked, 7).unwrap();
         assert_eq!((plan.cluster, plan.route), ("c", "gpt"));
-        let error = gateway.body(Endpoint::Chat, br#"{"model":"x","messages":[{}]}"#, 7).unwrap_err();
+        let error = gateway.body(Endpoint::Chat, &body(r#"{"model":"x","messages":[{}]}"#), 7).unwrap_err();
         assert_eq!((error.http_status(), error.code.as_deref()), (404, Some("model_not_found")));
-        assert_eq!(gateway.body(Endpoint::Chat, &[b' '; 101], 7).unwrap_err().http_status(), 413);
     }
 }

@@ -67,6 +67,10 @@ pub struct PluginConfig {
     /// Whether a reply's head may be held until its first event is known (Envoy 1.37 and later).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold_heads: bool,
+    /// Whether attempts take the body from the gateway's memory instead of reading it from Envoy again. Only where no
+    /// filter between the two roles changes bodies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share_bodies: bool,
     /// The key that clients must show; none lets everybody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key: Option<Setting>,
@@ -400,6 +404,7 @@ impl PluginConfig {
         Self {
             role,
             hold_heads: false,
+            share_bodies: false,
             master_key: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             targets: Vec::new(),

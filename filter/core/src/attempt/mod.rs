@@ -11,6 +11,7 @@ use std::rc::Rc;
 use crate::config::Target;
 use crate::error::Error;
 use crate::meter::Usage;
+use crate::openai::Body;
 use crate::provider::auth::{Env, Outgoing};
 
 /// What an attempt needs to know of the world.
@@ -81,7 +82,7 @@ impl Attempt {
     pub fn begin(
         target: Rc<Target>,
         endpoint: Endpoint,
-        body: &[u8],
+        body: &Body,
         world: &World<'_>,
     ) -> Result<(Self, Outgoing), Error> {
         let made = request::make(&target, endpoint, body, world)?;

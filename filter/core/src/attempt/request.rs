@@ -7,7 +7,7 @@ use crate::config::{Setting, Target};
 use crate::dialect::{no_chat, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
-use crate::openai::{ChatRequest, EmbeddingsRequest};
+use crate::openai::{Body, ChatRequest, EmbeddingsRequest};
 use crate::provider::auth::{Outgoing, authorize};
 
 pub(super) struct Made {
@@ -22,7 +22,7 @@ pub(super) struct Made {
 pub(super) fn make(
     target: &Target,
     endpoint: Endpoint,
-    body: &[u8],
+    body: &Body,
     world: &World<'_>,
 ) -> Result<Made, Error> {
     let provider = target.provider;
@@ -35,7 +35,7 @@ pub(super) fn make(
     let (template, model, stream, include_usage, base64);
     match endpoint {
         Endpoint::Chat => {
-            let mut request = ChatRequest::parse(body)?;
+            let mut request = ChatRequest::of(body)?;
             if provider.chat.is_empty() {
                 return Err(no_chat(target));
             }
@@ -56,7 +56,7 @@ pub(super) fn make(
             template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
         }
         Endpoint::Embeddings => {
-            let mut request = EmbeddingsRequest::parse(body)?;
+            let mut request = EmbeddingsRequest::of(body)?;
             if provider.embeddings.is_empty() {
                 return Err(no_embeddings(target));
             }

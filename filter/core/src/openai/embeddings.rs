@@ -9,7 +9,8 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::request::{missing, required_model, top_level, wrong};
+use super::body::Body;
+use super::request::{missing, not_utf8, required_model, top_level, wrong};
 use crate::error::Error;
 use crate::json::{Cursor, Json, Kind, Out, Str};
 use crate::meter::Usage;
@@ -91,13 +92,23 @@ impl<'a> Input<'a> {
 }
 
 impl<'a> EmbeddingsRequest<'a> {
-    /// Reads a request body.
+    /// Reads a request from its body.
     ///
     /// # Errors
-    /// A client error when it is not a JSON object, repeats a key, or `model`, `input`, `encoding_format` or `dimensions`
-    /// is missing or of the wrong type.
+    /// A client error when `model`, `input`, `encoding_format` or `dimensions` is missing or of the wrong type.
+    pub fn of(body: &'a Body) -> Result<Self, Error> {
+        Self::from_fields(body.fields())
+    }
+
+    /// Reads a request from its text.
+    ///
+    /// # Errors
+    /// As [`EmbeddingsRequest::of`], and when the text is not one JSON object in UTF-8 or repeats a key.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        let fields = top_level(body)?;
+        Self::from_fields(top_level(std::str::from_utf8(body).map_err(not_utf8)?)?)
+    }
+
+    fn from_fields(fields: Vec<(Str<'a>, Json<'a>)>) -> Result<Self, Error> {
         let find = |name: &str| fields.iter().find(|(key, _)| key.is(name)).map(|(_, value)| *value);
         let model = required_model(find("model"))?;
         let raw_input = find("input").ok_or_else(|| missing("input"))?;

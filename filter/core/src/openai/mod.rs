@@ -4,6 +4,7 @@
 //! and the two writers put a reply back into OpenAI's form: [`completion`] as one object, [`chunk`] as a stream.
 //! [`embeddings`] is the other endpoint's language: its request, and its reply's writer.
 
+pub mod body;
 pub mod chunk;
 pub mod completion;
 pub mod embeddings;
@@ -12,6 +13,7 @@ pub mod params;
 pub mod request;
 pub mod sink;
 
+pub use body::Body;
 pub use chunk::ChunkWriter;
 pub use completion::CompletionWriter;
 pub use embeddings::{EmbeddingWriter, EmbeddingsRequest};

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use super::body::Body;
 use super::message::Message;
 use super::params::{Param, ParamSet};
 use crate::error::{Error, Kind as ErrorKind};
@@ -31,13 +32,23 @@ pub fn invalid_json(invalid: Invalid) -> Error {
 }
 
 impl<'a> ChatRequest<'a> {
-    /// Reads a request body.
+    /// Reads a request from its body.
     ///
     /// # Errors
-    /// A client error when it is not a JSON object, repeats a key, or `model`, `messages` or `stream` is missing or of
-    /// the wrong type.
+    /// A client error when `model`, `messages` or `stream` is missing or of the wrong type.
+    pub fn of(body: &'a Body) -> Result<Self, Error> {
+        Self::from_fields(body.fields())
+    }
+
+    /// Reads a request from its text.
+    ///
+    /// # Errors
+    /// As [`ChatRequest::of`], and when the text is not one JSON object in UTF-8 or repeats a key.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        let fields = top_level(body)?;
+        Self::from_fields(top_level(std::str::from_utf8(body).map_err(not_utf8)?)?)
+    }
+
+    fn from_fields(fields: Vec<(Str<'a>, Json<'a>)>) -> Result<Self, Error> {
         let mut params = [None; Param::COUNT];
         let (mut model, mut messages) = (None, None);
         for (key, value) in &fields {
@@ -404,16 +415,19 @@ impl<'a> Tool<'a> {
     }
 }
 
+/// A 400 for a body that is not UTF-8.
+#[must_use]
+pub fn not_utf8(error: std::str::Utf8Error) -> Error {
+    let at = error.valid_up_to();
+    Error::invalid(format!("The request body is not valid UTF-8 at byte {at}.")).code("invalid_json")
+}
+
 /// The fields of a body's top level, in order.
 ///
 /// # Errors
-/// A client error when the body is not one JSON object in UTF-8 or repeats a key: two readers of such a body could
+/// A client error when the body is not one JSON object or repeats a key: two readers of such a body could
 /// understand two different things.
-pub fn top_level(body: &[u8]) -> Result<Vec<(Str<'_>, Json<'_>)>, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        let at = error.valid_up_to();
-        Error::invalid(format!("The request body is not valid UTF-8 at byte {at}.")).code("invalid_json")
-    })?;
+pub fn top_level(text: &str) -> Result<Vec<(Str<'_>, Json<'_>)>, Error> {
     let mut cursor = Cursor::new(text);
     if cursor.kind() == Kind::End {
         return Err(Error::invalid("The request body is empty: send a JSON object.").code("invalid_json"));

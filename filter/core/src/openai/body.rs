@@ -1,0 +1,87 @@
+//! A request body, read once and remembered: its text, and where its fields stand.
+//!
+//! The gateway reads a body to name its route; the attempt needs the same reading again, in another callback. Offsets
+//! outlive borrows, so the second reading costs nothing.
+
+use std::ops::Range;
+
+use super::request::{not_utf8, top_level};
+use crate::error::Error;
+use crate::json::{Json, Str};
+
+/// A body that is known to be one JSON object without repeated keys.
+#[derive(Debug)]
+pub struct Body {
+    text: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Body {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// A client error when it is not one JSON object in UTF-8 or repeats a key.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Error> {
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(error.utf8_error()))?;
+        let base = text.as_ptr().addr();
+        let place = |part: &str| {
+            let start = part.as_ptr().addr().saturating_sub(base);
+            start..start + part.len()
+        };
+        let fields = top_level(&text)?
+            .into_iter()
+            .map(|(key, value)| Field { key: place(key.raw()), value: place(value.text()) })
+            .collect();
+        Ok(Self { text, fields })
+    }
+
+    /// The fields, in order.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(Str<'_>, Json<'_>)> {
+        let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        let field = |field: &Field| (Str::spelled(part(&field.key)), Json::trusted(part(&field.value)));
+        self.fields.iter().map(field).collect()
+    }
+
+    /// The field `name`.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<Json<'_>> {
+        self.fields().into_iter().find(|(key, _)| key.is(name)).map(|(_, value)| value)
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Never: an empty body is no JSON object.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_reading_is_the_first() {
+        let text = " {\"model\" : \"m\", \"a\\u0062\":[1, {\"x\":2}] ,\"\":null}";
+        let body = Body::read(text.as_bytes().to_vec()).unwrap();
+        let again: Vec<_> =
+            body.fields().iter().map(|(k, v)| (k.plain().into_owned(), v.text().to_owned())).collect();
+        let first = top_level(text).unwrap();
+        let first: Vec<_> =
+            first.iter().map(|(k, v)| (k.plain().into_owned(), v.text().to_owned())).collect();
+        assert_eq!(again, first);
+        assert_eq!(body.field("ab").unwrap().text(), "[1, {\"x\":2}]");
+    }
+}
