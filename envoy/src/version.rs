@@ -22,6 +22,18 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
+    /// Whether a route's limit on bodies holds for filters in front of the router: 1.36 has the connection's limit there.
+    #[must_use]
+    pub fn limits_bodies_by_route(self) -> bool {
+        self >= Self { major: 1, minor: 37 }
+    }
+
+    /// Whether the statistics of a Wasm VM are the server's: up to 1.38 they stand under the cluster that started the VM.
+    #[must_use]
+    pub fn has_wasm_stats_of_its_own(self) -> bool {
+        self >= Self { major: 1, minor: 39 }
+    }
+
     /// This version, if Dragoman runs on it.
     ///
     /// # Errors

@@ -20,6 +20,10 @@ use crate::upstream::endpoint_name;
 const HANDOVER: &str = "dragoman.stream";
 const HANDOVER_STATE: &str = "wasm.dragoman.stream";
 
+/// By this header Envoy's router is told how long an attempt may take until its reply's head goes to the client.
+/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter>
+const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+
 /// What an attempt must know that is not in the request: headers can't carry it, as they outlive the attempt that
 /// rewrites them.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +108,9 @@ impl Stream {
                 ledger::leave_body(self.id, body);
             }
             Handover { endpoint, stream: self.id }.write();
+        }
+        if let Some(timeout) = plan.timeout_ms {
+            host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
         }
         if !plan.cluster.is_empty() {
             // Last, as it clears the route that Envoy has found so far.

@@ -33,6 +33,8 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                             target: first.config.id.clone(),
                             cluster: cluster.clone(),
                             weight: chain.weight,
+                            timeout_ms: differs(first.timeout_ms, plan.timeout_ms),
+                            stream_timeout_ms: differs(first.stream_timeout_ms, first.timeout_ms),
                         })
                     })
                     .collect(),
@@ -46,6 +48,11 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         config.insert("targets".to_owned(), serde_json::to_value(targets).unwrap_or_default());
     }
     wasm("dragoman", &config, plan, site)
+}
+
+/// What must be said because it isn't `usual`.
+fn differs(milliseconds: u64, usual: u64) -> Option<u64> {
+    (milliseconds != usual).then_some(milliseconds)
 }
 
 /// The filter on a cluster. It is the same for all clusters, as what differs stands on their endpoints: thousands of them

@@ -13,10 +13,12 @@ const BODY_SLACK: usize = 4 * 1024 * 1024;
 
 /// The listener.
 pub fn listener(plan: &Plan, site: &Site) -> Value {
+    let connection_buffer =
+        if site.version.limits_bodies_by_route() { CONNECTION_BUFFER as usize } else { body_limit(plan) };
     json!({
         "name": "dragoman",
         "address": address(&site.listen.0, site.listen.1),
-        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
+        "per_connection_buffer_limit_bytes": connection_buffer,
         "filter_chains": [{"filters": [{
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": typed(
@@ -25,6 +27,11 @@ pub fn listener(plan: &Plan, site: &Site) -> Value {
             ),
         }]}],
     })
+}
+
+/// What Envoy takes of a request's body.
+fn body_limit(plan: &Plan) -> usize {
+    plan.max_body_bytes.saturating_add(BODY_SLACK)
 }
 
 fn connection_manager(plan: &Plan, site: &Site) -> Value {
@@ -91,24 +98,21 @@ pub fn early_header_mutation() -> Value {
 
 /// The route: the filter answers what has no model, and names the cluster of the rest.
 pub fn route(plan: &Plan, site: &Site) -> Value {
-    let mut action = json!({
+    let action = json!({
         "cluster_header": CLUSTER_HEADER,
         // No limit over all attempts, and no limit to a stream that flows: each attempt has its own, below.
         "timeout": "0s",
         "idle_timeout": duration(longest(plan)),
         "retry_policy": retry_policy(plan, site),
     });
-    if plan.retries == 0
-        && let Some(action) = action.as_object_mut()
-    {
-        action.insert("max_stream_duration".to_owned(), json!({}));
-    }
     json!({
         "match": {"prefix": "/"},
         "route": action,
-        "request_body_buffer_limit": plan.max_body_bytes.saturating_add(BODY_SLACK),
+        "request_body_buffer_limit": body_limit(plan),
         // A provider has no business with who the client is.
-        "request_headers_to_remove": ["x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded"],
+        "request_headers_to_remove": [
+            "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded",
+        ],
     })
 }
 
@@ -121,7 +125,8 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
         "retriable_status_codes": [408, 409, 429],
         "num_retries": plan.retries,
         // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.
-        "per_try_timeout": duration(longest(plan)),
+        // A target with another timeout has it from the filter.
+        "per_try_timeout": duration(plan.timeout_ms),
         "retry_back_off": {"base_interval": "0.1s", "max_interval": "8s"},
     });
     if site.role != Role::Inline
@@ -141,7 +146,8 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
 
 /// The longest time that any target may take.
 fn longest(plan: &Plan) -> u64 {
-    plan.targets.iter().map(|target| target.timeout_ms).max().unwrap_or_default()
+    let timeouts = plan.targets.iter().flat_map(|target| [target.timeout_ms, target.stream_timeout_ms]);
+    timeouts.chain([plan.timeout_ms]).max().unwrap_or_default()
 }
 
 /// A line of JSON for every request. No header of a client's or provider's is in it, so no key can be.

@@ -47,8 +47,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "listeners": [listener::listener(plan, site)],
             "clusters": cluster::clusters(plan, site),
         },
-        "stats_config": process::stats(),
-        "cluster_manager": process::cluster_manager(),
+        "stats_config": process::stats(site),
         "overload_manager": process::overload_manager(),
     })
 }
@@ -81,7 +80,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
         (
             "stats_config.yaml",
             "Goes into the bootstrap: Dragoman's statistics with labels.",
-            process::stats(),
+            process::stats(site),
         ),
     ]
 }

@@ -17,14 +17,22 @@ pub fn admin(site: &Site) -> Value {
 }
 
 /// Labels and buckets.
-pub fn stats() -> Value {
+pub fn stats(site: &Site) -> Value {
     let tag = |name: &str, regex: String| json!({"tag_name": format!("dragoman_{name}"), "regex": regex});
+    let own = site.version.has_wasm_stats_of_its_own();
+    let scope = if own { "" } else { r"(?:cluster\.[^;]*\.)?" };
     // The first group is taken out of the name, the second is the label's value. The first label takes the separator in
     // front of it along; each takes the one behind it.
-    let mut tags = vec![tag("route", r"^wasmcustom\.dragoman\.[a-z_.]+(;route=([^;]*);)".to_owned())];
+    let mut tags = vec![tag("route", format!(r"^{scope}wasmcustom\.dragoman\.[a-z_.]+(;route=([^;]*);)"))];
     tags.extend(
-        LABELS.iter().map(|label| tag(label, format!(r"^wasmcustom\.dragoman\..*;({label}=([^;]*);)"))),
+        LABELS
+            .iter()
+            .map(|label| tag(label, format!(r"^{scope}wasmcustom\.dragoman\..*;({label}=([^;]*);)"))),
     );
+    if !own {
+        // Takes the cluster out of the name; its label is empty, so that there is none.
+        tags.push(tag("scope", r"^(cluster\.[^;]*\.())wasmcustom\.dragoman\.".to_owned()));
+    }
     let milliseconds: &[f64] = &[
         1.0,
         5.0,
@@ -51,11 +59,6 @@ pub fn stats() -> Value {
             {"match": {"prefix": "wasmcustom.dragoman."}, "buckets": milliseconds},
         ],
     })
-}
-
-/// Thousands of clusters: the statistics of those that nobody uses cost nothing.
-pub fn cluster_manager() -> Value {
-    json!({})
 }
 
 /// What Envoy does when memory or connections run out.

@@ -30,6 +30,8 @@ pub struct Plan {
     pub master_key: Option<Setting>,
     /// The largest body of a request.
     pub max_body_bytes: usize,
+    /// How long an attempt may take unless its target says otherwise, in milliseconds.
+    pub timeout_ms: u64,
     /// How often a failed request is tried again.
     pub retries: u32,
     /// Whether a line is written for every request.
@@ -47,8 +49,10 @@ pub struct Deployment {
     pub cluster: String,
     /// Where it is.
     pub address: Address,
-    /// How long one attempt may take, in milliseconds.
+    /// How long one attempt may take until its reply's head goes to the client, in milliseconds.
     pub timeout_ms: u64,
+    /// The same for a stream, whose head goes with its first token.
+    pub stream_timeout_ms: u64,
     /// The weight, request and token limits by which LiteLLM shares requests out.
     pub share: Share,
     /// The tier; the lowest is tried first.
@@ -88,14 +92,16 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     let config = &read.config;
     let mut secrets = Secrets::new(environment);
     let router = &config.router_settings;
-    let timeout = config.litellm_settings.request_timeout.or(router.timeout);
+    let timeout =
+        config.litellm_settings.request_timeout.or(router.timeout).map_or(DEFAULT_TIMEOUT_MS, milliseconds);
     let master_key = config.general_settings.master_key.as_deref().and_then(|value| {
         let path = ["general_settings", "master_key"];
         secrets.setting(value, read.node.place_of(&path), &path.join("."), problems)
     });
     let defaults = target::Defaults {
         drop_params: config.litellm_settings.drop_params,
-        timeout_ms: timeout.map_or(DEFAULT_TIMEOUT_MS, milliseconds),
+        timeout_ms: timeout,
+        stream_timeout_ms: router.stream_timeout.map(milliseconds),
     };
     let mut targets = Vec::new();
     let mut names = Vec::new();
@@ -115,6 +121,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         targets,
         master_key,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
+        timeout_ms: timeout,
         retries: router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES),
         access_log: config.litellm_settings.json_logs,
         secrets,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{Setting, Target, TargetConfig};
 use dragoman_core::provider::{self, Auth, Provider};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::secrets::Secrets;
@@ -19,6 +20,8 @@ pub struct Defaults {
     pub drop_params: bool,
     /// How long an attempt may take.
     pub timeout_ms: u64,
+    /// How long a stream's first token may take, where that differs.
+    pub stream_timeout_ms: Option<u64>,
 }
 
 /// Variables that stand in for settings which the config leaves open, as the vendors' own tools read them.
@@ -168,7 +171,11 @@ impl Entry<'_> {
         let params = &self.model.litellm_params;
         let info = &self.model.model_info;
         let base_url = self.base_url(row);
-        let api_key = self.api_key(row);
+        let setting =
+            |name: &str| given(params).find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
+        let serving = row.for_target(&upstream, base_url.as_deref().unwrap_or_default(), &setting);
+        let settings = self.settings(serving);
+        let api_key = self.api_key(serving, &settings);
         let config = TargetConfig {
             id: info.id.clone().unwrap_or_default(),
             provider: row.name.to_owned(),
@@ -177,11 +184,11 @@ impl Entry<'_> {
             base_url,
             api_key,
             headers: self.headers(),
-            params: self.params(),
+            params: self.params(&settings),
             drop_params: params.drop_params.unwrap_or(defaults.drop_params),
             additional_drop_params: params.additional_drop_params.clone(),
             allowed_openai_params: params.allowed_openai_params.clone(),
-            settings: self.settings(row),
+            settings,
             max_output_tokens: info.max_output_tokens.or(info.max_tokens),
         };
         // The filter's own check, so that nothing is rendered that the filter would refuse.
@@ -193,12 +200,20 @@ impl Entry<'_> {
                 return None;
             }
         };
+        let timeout_ms = params.timeout.map_or(defaults.timeout_ms, milliseconds);
         Some(Deployment {
             config,
             cluster: String::new(),
             address,
             index: self.index,
-            timeout_ms: params.timeout.map_or(defaults.timeout_ms, milliseconds),
+            timeout_ms,
+            // The target's own timeout is nearer than the router's for streams.
+            stream_timeout_ms: params
+                .stream_timeout
+                .or(params.timeout)
+                .map(milliseconds)
+                .or(defaults.stream_timeout_ms)
+                .unwrap_or(timeout_ms),
             share: Share { weight: params.weight, rpm: params.rpm, tpm: params.tpm },
             order: params.order.unwrap_or(i64::MAX),
             litellm_model: match &params.custom_llm_provider {
@@ -216,7 +231,7 @@ impl Entry<'_> {
         given.or_else(|| row.base_env.iter().find_map(|name| self.environment.value(name)))
     }
 
-    fn api_key(&mut self, row: &Provider) -> Option<Setting> {
+    fn api_key(&mut self, row: &Provider, settings: &BTreeMap<String, Setting>) -> Option<Setting> {
         if let Some(value) = &self.model.litellm_params.api_key {
             let (at, key) = (self.place("litellm_params.api_key"), self.key("litellm_params.api_key"));
             return self.secrets.setting(value, at, &key, self.problems);
@@ -226,8 +241,14 @@ impl Entry<'_> {
         if let Some(name) = set {
             return Some(self.secrets.variable(name, at, &key));
         }
-        let own_server = self.model.litellm_params.api_base.is_some();
-        if !matches!(row.auth, Auth::Bearer | Auth::Header(_)) || row.quirks.key_optional || own_server {
+        let needed = match row.auth {
+            Auth::Bearer | Auth::Header(_) => true,
+            Auth::HeaderOrToken(_, token) => !settings.contains_key(token),
+            Auth::None => false,
+        };
+        // A vendor's API at another address is a server of one's own.
+        let own_server = !row.base.is_empty() && self.model.litellm_params.api_base.is_some();
+        if !needed || row.quirks.key_optional || own_server {
             return None;
         }
         match row.key_env.first() {
@@ -271,10 +292,11 @@ impl Entry<'_> {
         headers
     }
 
-    fn params(&mut self) -> BTreeMap<String, Box<RawValue>> {
+    fn params(&self, settings: &BTreeMap<String, Setting>) -> BTreeMap<String, Box<RawValue>> {
         let params = &self.model.litellm_params;
         let mut raw = BTreeMap::new();
-        for (name, value) in params.extra_body.iter().chain(&params.params) {
+        let defaults = params.params.iter().filter(|(name, _)| !settings.contains_key(*name));
+        for (name, value) in params.extra_body.iter().chain(defaults) {
             if let Ok(value) = serde_json::value::to_raw_value(value) {
                 raw.insert(name.clone(), value);
             }
@@ -296,12 +318,19 @@ impl Entry<'_> {
                 settings.insert(name.to_owned(), setting);
             }
         }
-        for (name, variables) in SETTINGS_ENV {
-            if settings.contains_key(*name) || !row.settings.iter().any(|(known, _)| known == name) {
+        for (name, _) in row.settings {
+            if settings.contains_key(*name) {
                 continue;
             }
-            let Some(variable) = variables.iter().find(|variable| self.environment.value(variable).is_some())
-            else {
+            // A setting of this vendor's alone (`cloudflare_account_id`).
+            if let Some(value) = params.params.get(*name).and_then(Value::as_str) {
+                settings.insert((*name).to_owned(), Setting::Plain(value.to_owned()));
+                continue;
+            }
+            let usual = [name.to_ascii_uppercase()];
+            let known = SETTINGS_ENV.iter().find(|(known, _)| known == name).map(|(_, variables)| *variables);
+            let mut variables = usual.iter().map(String::as_str).chain(known.into_iter().flatten().copied());
+            let Some(variable) = variables.find(|variable| self.environment.value(variable).is_some()) else {
                 continue;
             };
             let setting = if SECRET_SETTINGS.contains(name) {

@@ -47,13 +47,13 @@ pub struct LitellmParams {
     /// OpenAI's organization: the header `openai-organization`.
     #[serde(default)]
     pub organization: Option<String>,
-    /// How long a request may take, in seconds.
+    /// How long an attempt may take until its reply begins to flow to the client, in seconds.
     #[serde(default)]
     #[schemars(range(min = 0.001))]
     pub timeout: Option<f64>,
     /// How long the first token of a stream may take, in seconds.
     #[serde(default)]
-    #[schemars(range(min = 0.001), extend("x-class" = "later"))]
+    #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,
     /// How often a request is tried again on this target.
     #[serde(default)]

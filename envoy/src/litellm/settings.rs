@@ -14,7 +14,7 @@ type Fallbacks = Vec<BTreeMap<String, Vec<String>>>;
 pub struct LitellmSettings {
     /// Leave parameters out that a provider can't express, instead of refusing the request.
     pub drop_params: bool,
-    /// How long a request may take, in seconds; 6000 when absent, as in LiteLLM.
+    /// How long an attempt may take until its reply begins to flow to the client, in seconds; 6000 when absent, as in LiteLLM.
     #[schemars(range(min = 0.001))]
     pub request_timeout: Option<f64>,
     /// How often a failed request is tried again; 2 when absent, as in LiteLLM.
@@ -49,11 +49,11 @@ pub struct RouterSettings {
     pub model_group_alias: BTreeMap<String, Alias>,
     /// How often a failed request is tried again; 2 when absent, as in LiteLLM.
     pub num_retries: Option<u32>,
-    /// How long a request may take, in seconds; `litellm_settings.request_timeout` is stronger.
+    /// The same as `litellm_settings.request_timeout`, in seconds; `litellm_settings.request_timeout` is stronger.
     #[schemars(range(min = 0.001))]
     pub timeout: Option<f64>,
     /// How long the first token of a stream may take, in seconds.
-    #[schemars(range(min = 0.001), extend("x-class" = "later"))]
+    #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,
     /// The least time before the next try, in seconds.
     #[schemars(extend("x-class" = "later"))]

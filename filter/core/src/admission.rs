@@ -80,6 +80,8 @@ pub struct Plan<'g> {
     pub route: &'g str,
     /// Whether the client asked for a stream.
     pub stream: bool,
+    /// How long an attempt may take until its reply's head is there, in milliseconds.
+    pub timeout_ms: Option<u64>,
 }
 
 impl From<&Error> for Reply {
@@ -249,7 +251,8 @@ impl Gateway {
         if let Some(request) = &request {
             expressible(request, target)?;
         }
-        Ok(Plan { target: choice.target, cluster: &choice.cluster, route: &route.name, stream })
+        let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
+        Ok(Plan { target: choice.target, cluster: &choice.cluster, route: &route.name, stream, timeout_ms })
     }
 }
 

@@ -118,6 +118,12 @@ pub struct RouteTargetConfig {
     /// Its share of the requests, relative to the route's other targets.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u64,
+    /// How long an attempt may take until its reply's head is there, in milliseconds; Envoy's route decides when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The same for a stream, whose head is there with its first token; like others when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_timeout_ms: Option<u64>,
 }
 
 const fn one() -> u64 {

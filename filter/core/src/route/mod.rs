@@ -24,6 +24,10 @@ pub struct Choice {
     pub cluster: String,
     /// Its share of the requests.
     pub weight: u64,
+    /// How long an attempt may take until its reply's head is there, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The same for a stream, where it differs.
+    pub stream_timeout_ms: Option<u64>,
 }
 
 /// All routes, found by name.
@@ -50,7 +54,13 @@ impl Routes {
                 let target = *places.get(choice.target.as_str()).ok_or_else(|| {
                     format!("route '{}' names the target '{}', which is not there", route.name, choice.target)
                 })?;
-                choices.push(Choice { target, cluster: choice.cluster, weight: choice.weight });
+                choices.push(Choice {
+                    target,
+                    cluster: choice.cluster,
+                    weight: choice.weight,
+                    timeout_ms: choice.timeout_ms,
+                    stream_timeout_ms: choice.stream_timeout_ms,
+                });
             }
             if choices.iter().all(|choice| choice.weight == 0) {
                 return Err(format!("route '{}' has no target with a weight", route.name));
@@ -118,7 +128,7 @@ mod tests {
     fn routes(names: &[&str]) -> Routes {
         let json = r#"{"id":"t","provider":"openai","model":"*"}"#;
         let targets = [std::rc::Rc::new(Target::from_json(json).unwrap())];
-        let choice = || RouteTargetConfig { target: "t".into(), cluster: "c".into(), weight: 1 };
+        let choice = || serde_json::from_str::<RouteTargetConfig>(r#"{"target":"t","cluster":"c"}"#).unwrap();
         let raw = names.iter().map(|name| RouteConfig {
             name: (*name).into(),
             hidden: false,
@@ -140,7 +150,13 @@ mod tests {
 
     #[test]
     fn picks_follow_the_weights() {
-        let choice = |weight| Choice { target: 0, cluster: String::new(), weight };
+        let choice = |weight| Choice {
+            target: 0,
+            cluster: String::new(),
+            weight,
+            timeout_ms: None,
+            stream_timeout_ms: None,
+        };
         let route =
             Route { name: String::new(), hidden: false, choices: vec![choice(1), choice(0), choice(3)] };
         let counts = (0..400).fold([0; 4], |mut counts, random| {
