@@ -244,7 +244,7 @@ impl Entry<'_> {
         let needed = match row.auth {
             Auth::Bearer | Auth::Header(_) => true,
             Auth::HeaderOrToken(_, token) => !settings.contains_key(token),
-            Auth::None => false,
+            _ => false,
         };
         // A vendor's API at another address is a server of one's own.
         let own_server = !row.base.is_empty() && self.model.litellm_params.api_base.is_some();
