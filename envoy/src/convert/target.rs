@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{Setting, Target, TargetConfig};
+use dragoman_core::provider::auth::aws;
 use dragoman_core::provider::{self, Auth, Provider};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -124,7 +125,7 @@ impl Entry<'_> {
             let model = full.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('/'));
             return Some((row, model.unwrap_or(full).to_owned()));
         }
-        let found = split(full);
+        let found = split(full).or_else(|| provider::of_bare_model(full).map(|row| (row, full)));
         if found.is_none() {
             let says = match full.split_once('/') {
                 Some((prefix, _)) => unknown_provider(prefix),
@@ -142,18 +143,22 @@ impl Entry<'_> {
 
     /// `model: "*"`: whatever the client names, of every provider whose key is in the environment.
     fn every_provider(&mut self, defaults: &Defaults) -> Vec<(String, Deployment)> {
+        let prefixed = provider::all().flat_map(|row| {
+            let names = [row.name].into_iter().chain(row.aliases.iter().copied());
+            names.map(move |name| (row, format!("{name}/*"), "*".to_owned()))
+        });
+        let bare = provider::beginnings()
+            .map(|(beginning, row)| (row, format!("{beginning}*"), format!("{beginning}*")));
         let mut found = Vec::new();
-        for row in provider::all() {
-            let there = row.key_env.iter().any(|name| self.environment.value(name).is_some());
-            if !there || row.base.is_empty() {
+        for (row, route, upstream) in prefixed.chain(bare) {
+            if row.base.is_empty() || row.key_env.iter().all(|name| self.environment.value(name).is_none()) {
                 continue;
             }
-            for name in [row.name].iter().chain(row.aliases) {
-                let route = format!("{name}/*");
-                if let Some(deployment) = self.deployment(row, "*".to_owned(), route.clone(), defaults) {
-                    found.push((route, deployment));
-                }
-            }
+            // A vendor that lacks more than its key is not meant.
+            let mut problems = Problems::new(true);
+            let mut entry = Entry { problems: &mut problems, secrets: &mut *self.secrets, ..*self };
+            let deployment = entry.deployment(row, upstream, route.clone(), defaults);
+            found.extend(deployment.filter(|_| !problems.fatal()).map(|deployment| (route, deployment)));
         }
         if found.is_empty() {
             self.error("litellm_params.model", "is '*', but no provider's key is in the environment");
@@ -244,7 +249,11 @@ impl Entry<'_> {
         let needed = match row.auth {
             Auth::Bearer | Auth::Header(_) => true,
             Auth::HeaderOrToken(_, token) => !settings.contains_key(token),
-            _ => false,
+            Auth::SigV4 { .. } => {
+                self.aws_credential(settings, at, &key);
+                false
+            }
+            Auth::None => false,
         };
         // A vendor's API at another address is a server of one's own.
         let own_server = !row.base.is_empty() && self.model.litellm_params.api_base.is_some();
@@ -257,6 +266,19 @@ impl Entry<'_> {
             None => {
                 self.warning("litellm_params", "has no api_key: requests go without one");
                 None
+            }
+        }
+    }
+
+    /// The variables that the filter reads where the config gives no AWS key.
+    fn aws_credential(&mut self, settings: &BTreeMap<String, Setting>, at: Place, key: &str) {
+        let envoy_signs = settings.get(aws::SIGNER) == Some(&Setting::Plain("envoy".to_owned()));
+        let own_key = settings.contains_key(aws::ACCESS_KEY_ID.0);
+        for (setting, variable) in aws::CREDENTIAL {
+            let optional = setting == aws::SESSION_TOKEN.0;
+            let absent = optional && (own_key || self.environment.value(variable).is_none());
+            if !envoy_signs && !absent && !settings.contains_key(setting) {
+                self.secrets.variable(variable, at, key);
             }
         }
     }
@@ -318,7 +340,8 @@ impl Entry<'_> {
                 settings.insert(name.to_owned(), setting);
             }
         }
-        for (name, _) in row.settings {
+        let signer = matches!(row.auth, Auth::SigV4 { .. }).then_some(&aws::SIGNER);
+        for name in row.settings.iter().map(|(name, _)| name).chain(signer) {
             if settings.contains_key(*name) {
                 continue;
             }

@@ -7,7 +7,7 @@ mod quirks;
 pub mod table;
 
 pub use listing::markdown_table;
-pub use naming::of_bare_model;
+pub use naming::{beginnings, of_bare_model};
 pub use quirks::{EmbeddingQuirks, Quirks};
 pub use table::all;
 

@@ -47,6 +47,11 @@ const BEGINNINGS: &[(&str, &str)] = &[
     ("arn:aws-us-gov:bedrock:", "bedrock"),
 ];
 
+/// The beginnings of bare names with the rows that they mean, the more specific ones first.
+pub fn beginnings() -> impl Iterator<Item = (&'static str, &'static Provider)> {
+    BEGINNINGS.iter().filter_map(|(beginning, name)| Some((*beginning, named(name)?)))
+}
+
 /// The regions that a Bedrock inference profile's id begins with.
 const PROFILES: &[&str] = &["us.", "eu.", "apac.", "jp.", "au.", "ca.", "us-gov.", "global."];
 
