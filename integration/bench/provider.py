@@ -1,0 +1,146 @@
+"""The two ends around a contender: the stand-in provider and the load generator, both `load.rs`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import http.client
+import json
+import pathlib
+import subprocess
+
+from .contenders import CACHE, Contender
+from .process import Group, free_port
+from .work import Item
+
+
+def build() -> pathlib.Path:
+    """Compiles the two ends unless this very source is compiled already."""
+    source = pathlib.Path(__file__).with_name("load.rs")
+    mark = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    binary = CACHE / f"load-{mark}"
+    if not binary.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["rustc", "-O", "--edition", "2024", "-o", str(binary), str(source)], check=True)
+    return binary
+
+
+class StandIn:
+    """A provider that answers every request with what it was told last."""
+
+    def __init__(self) -> None:
+        self.binary = build()
+        self.port = free_port()
+        self.group = Group([str(self.binary), "stand-in", str(self.port)], CACHE / "run" / "stand-in.log", pipe=True)
+        self._said()
+
+    def _said(self) -> str:
+        assert self.group.process.stdout
+        return self.group.process.stdout.readline().decode().strip()
+
+    def tell(self, line: str) -> str:
+        assert self.group.process.stdin
+        self.group.process.stdin.write(line.encode() + b"\n")
+        self.group.process.stdin.flush()
+        return self._said()
+
+    def play(self, item: Item) -> None:
+        file = CACHE / "run" / ("reply-" + item.name.replace("/", "-"))
+        file.write_bytes(item.reply)
+        kind = f"stream {item.provider_path} {item.delay_us} {item.gap_us}" if item.stream else f"unary {item.provider_path} {item.delay_us}"
+        if self.tell(f"{kind} {file}") != "ok":
+            raise RuntimeError("the stand-in did not understand")
+
+    def stop(self) -> None:
+        self.group.stop()
+
+
+@dataclasses.dataclass
+class Shot:
+    """One run of the load generator against one contender."""
+
+    requests: int
+    errors: int
+    first_error: str
+    seconds: float
+    events: int
+    cpu_us: float  # of the contender, per request
+    memory_kb: int
+    latency_us: list[float] | None  # p50, p90, p99, max
+    first_event_us: list[float] | None
+    event_delay_us: list[float] | None
+
+
+def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1.0, connections: int = 0, each: int = 0) -> Shot:
+    """Closed loop: every connection sends its next request when the answer to the last is complete."""
+    assert contender.group
+    request = contender.home / "request"
+    request.parent.mkdir(parents=True, exist_ok=True)
+    request.write_bytes(contender.request(item, stand_in.port))
+    command = [str(stand_in.binary), "fire", "--to", f"127.0.0.1:{contender.port}", "--request", str(request)]
+    command += ["--connections", str(connections or item.connections), "--seconds", str(seconds), "--each", str(each)]
+    before = contender.group.cpu_us()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    used = contender.group.cpu_us() - before
+    said = json.loads(done.stdout)
+    return Shot(
+        requests=said["requests"],
+        errors=said["errors"],
+        first_error=said["first_error"],
+        seconds=said["seconds"],
+        events=said["events"],
+        cpu_us=used / max(1, said["requests"]),
+        memory_kb=contender.group.memory_kb(),
+        latency_us=said["latency_us"],
+        first_event_us=said["first_event_us"],
+        event_delay_us=said["event_delay_us"],
+    )
+
+
+def probe(contender: Contender, stand_in: StandIn, item: Item) -> str | None:
+    """Why this contender can't do this item, or None when its answer is the right one in OpenAI's form."""
+    stand_in.play(dataclasses.replace(item, delay_us=0, gap_us=0))
+    connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=30)
+    try:
+        connection.request("POST", contender.path(item), item.request, {"content-type": "application/json", **contender.headers(item, stand_in.port)})
+        answer = connection.getresponse()
+        body = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer: {error}"
+    finally:
+        connection.close()
+    if answer.status != 200:
+        return f"{answer.status}: {body[:160]}"
+    if not contender.translates:
+        return None
+    try:
+        return _stream_fault(body, item) if item.stream else _reply_fault(json.loads(body), json.loads(item.reply), item)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return f"not OpenAI's form ({error!r}): {body[:160]}"
+
+
+def _reply_fault(got: dict, sent: dict, item: Item) -> str | None:
+    if item.endpoint.endswith("embeddings"):
+        return None if len(got["data"]) == len(sent["data"]) else "vectors are missing"
+    message = got["choices"][0]["message"]
+    if item.provider == "openai":
+        want = sent["choices"][0]["message"]
+        text, tools = want["content"], want.get("tool_calls")
+    else:
+        text = "".join(b["text"] for b in sent["content"] if b["type"] == "text")
+        tools = [b for b in sent["content"] if b["type"] == "tool_use"]
+    if text and message["content"] != text:
+        return f"another text: {str(message['content'])[:80]!r}"
+    if tools and message["tool_calls"][0]["function"]["name"] != "refund_order":
+        return "no tool call"
+    return None if got["usage"]["prompt_tokens"] else "no usage"
+
+
+def _stream_fault(body: str, item: Item) -> str | None:
+    data = [line[5:].strip() for line in body.splitlines() if line.startswith("data:")]
+    if data[-1] != "[DONE]":
+        return f"no [DONE] but {data[-1][:80]}"
+    chunks = [json.loads(line) for line in data[:-1]]
+    texts = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
+    stamps = sum(text.count("@") for text in texts)
+    return None if stamps == item.reply.count(b"@") else f"{stamps} of {item.reply.count(b'@')} events"
