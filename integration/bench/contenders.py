@@ -71,10 +71,12 @@ class Contender:
     name = ""
     title = ""
     translates = True
+    has_routes = False
     ready_seconds = 20.0
 
     def __init__(self, routes: int = 1) -> None:
         self.routes = routes
+        self.took_s = 0.0
         self.group: Group | None = None
         self.port = 0
         self.home = CACHE / "run" / self.name
@@ -90,6 +92,10 @@ class Contender:
 
     def launch(self, provider: int) -> None:
         raise NotImplementedError
+
+    def await_ready(self, url: str) -> None:
+        assert self.group
+        self.took_s = self.group.wait_ready(url, self.ready_seconds)
 
     def stop(self) -> None:
         if self.group:
@@ -149,8 +155,7 @@ class _Envoy(Contender):
         command = [self.binary, "--config-path", str(config), "--concurrency", "1", "--log-level", "error"]
         command += ["--base-id", str(self.port), "--disable-hot-restart"]
         self.group = Group(command, self.home / "log")
-        self.group.wait_ready(f"http://127.0.0.1:{admin}/ready", self.ready_seconds)
-        self.admin = admin
+        self.await_ready(f"http://127.0.0.1:{admin}/ready")
 
     def filters(self) -> list[dict]:
         return []
@@ -202,6 +207,7 @@ class Native(_Envoy):
 class LiteLLM(Contender):
     name = "litellm"
     title = f"LiteLLM {LITELLM_VERSION}"
+    has_routes = True
     ready_seconds = 120.0
 
     def install(self) -> None:
@@ -220,7 +226,7 @@ class LiteLLM(Contender):
         }
         command = [str(self.bin / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(self.port)]
         self.group = Group([*command, "--num_workers", "1", "--telemetry", "False"], self.home / "log", env)
-        self.group.wait_ready(f"http://127.0.0.1:{self.port}/health/liveliness", self.ready_seconds)
+        self.await_ready(f"http://127.0.0.1:{self.port}/health/liveliness")
 
 
 def litellm_config(provider: int, routes: int = 1) -> str:
@@ -272,7 +278,7 @@ class Portkey(Contender):
         )
         command = ["node", "--require", str(shim), str(self.script), f"--port={self.port}", "--headless"]
         self.group = Group(command, self.home / "log", {"NODE_ENV": "production"})
-        self.group.wait_ready(f"http://127.0.0.1:{self.port}/", self.ready_seconds)
+        self.await_ready(f"http://127.0.0.1:{self.port}/")
 
     def headers(self, item: Item, provider: int) -> dict[str, str]:
         key = {"authorization": f"Bearer {KEY}"}

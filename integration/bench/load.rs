@@ -243,12 +243,19 @@ fn micros(word: &str) -> Duration {
 }
 
 /// Cuts a file of server-sent events behind each blank line.
+/// What comes before the first stamped event goes along with it: providers open a stream and say its first word together.
 fn events(text: &[u8]) -> Vec<&[u8]> {
     let mut rest = text;
     let mut found = Vec::new();
-    while let Some(at) = find(rest, b"\n\n") {
-        found.push(&rest[..at + 2]);
-        rest = &rest[at + 2..];
+    let mut size = 0;
+    while let Some(at) = find(&rest[size..], b"\n\n") {
+        size += at + 2;
+        if found.is_empty() && !rest[..size].contains(&b'@') {
+            continue;
+        }
+        found.push(&rest[..size]);
+        rest = &rest[size..];
+        size = 0;
     }
     found
 }

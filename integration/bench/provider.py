@@ -8,6 +8,7 @@ import http.client
 import json
 import pathlib
 import subprocess
+import time
 
 from .contenders import CACHE, Contender
 from .process import Group, free_port
@@ -66,13 +67,17 @@ class Shot:
     events: int
     cpu_us: float  # of the contender, per request
     memory_kb: int
+    peak_kb: int  # the highest of `memory_kb` while it ran, when watched
     latency_us: list[float] | None  # p50, p90, p99, max
     first_event_us: list[float] | None
     event_delay_us: list[float] | None
 
 
-def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1.0, connections: int = 0, each: int = 0) -> Shot:
-    """Closed loop: every connection sends its next request when the answer to the last is complete."""
+def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1.0, connections: int = 0, each: int = 0, watch: bool = False) -> Shot:
+    """Closed loop: every connection sends its next request when the answer to the last is complete.
+
+    `each` is a number of requests per connection instead of a time; `watch` samples the memory meanwhile.
+    """
     assert contender.group
     request = contender.home / "request"
     request.parent.mkdir(parents=True, exist_ok=True)
@@ -80,9 +85,14 @@ def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1
     command = [str(stand_in.binary), "fire", "--to", f"127.0.0.1:{contender.port}", "--request", str(request)]
     command += ["--connections", str(connections or item.connections), "--seconds", str(seconds), "--each", str(each)]
     before = contender.group.cpu_us()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peak = 0
+    while watch and load.poll() is None:
+        peak = max(peak, contender.group.memory_kb())
+        time.sleep(0.1)
+    out = load.communicate()[0]
     used = contender.group.cpu_us() - before
-    said = json.loads(done.stdout)
+    said = json.loads(out)
     return Shot(
         requests=said["requests"],
         errors=said["errors"],
@@ -91,6 +101,7 @@ def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1
         events=said["events"],
         cpu_us=used / max(1, said["requests"]),
         memory_kb=contender.group.memory_kb(),
+        peak_kb=peak,
         latency_us=said["latency_us"],
         first_event_us=said["first_event_us"],
         event_delay_us=said["event_delay_us"],

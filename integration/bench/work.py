@@ -156,12 +156,12 @@ def _anthropic_tool_reply() -> dict:
     return _anthropic_reply([{"type": "text", "text": "I'll refund it."}, use], "tool_use")
 
 
-def _deltas() -> list[str]:
+def _deltas(count: int) -> list[str]:
     dice = random.Random(11)
-    return [f" {dice.choice(_WORDS)} {STAMP}" for _ in range(EVENTS)]
+    return [f" {dice.choice(_WORDS)} {STAMP}" for _ in range(count)]
 
 
-def _openai_events() -> bytes:
+def _openai_events(count: int) -> bytes:
     head = {
         "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
         "object": "chat.completion.chunk",
@@ -175,15 +175,15 @@ def _openai_events() -> bytes:
         return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
 
     chunks = [choice({"role": "assistant", "content": "", "refusal": None})]
-    chunks += [choice({"content": text}) for text in _deltas()]
+    chunks += [choice({"content": text}) for text in _deltas(count)]
     chunks.append(choice({}, "stop"))
-    usage = {"prompt_tokens": 812, "completion_tokens": EVENTS, "total_tokens": 812 + EVENTS}
+    usage = {"prompt_tokens": 812, "completion_tokens": count, "total_tokens": 812 + count}
     chunks.append({**head, "choices": [], "usage": usage})
     lines = ["data: " + compact(chunk) for chunk in chunks] + ["data: [DONE]"]
     return "".join(line + "\n\n" for line in lines).encode()
 
 
-def _anthropic_events() -> bytes:
+def _anthropic_events(count: int) -> bytes:
     start = _anthropic_reply([], "end_turn")
     start["stop_reason"] = None
     start["usage"]["output_tokens"] = 1
@@ -192,10 +192,10 @@ def _anthropic_events() -> bytes:
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {"type": "ping"},
     ]
-    events += [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in _deltas()]
+    events += [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": t}} for t in _deltas(count)]
     events += [
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": EVENTS}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": count}},
         {"type": "message_stop"},
     ]
     return "".join(f"event: {e['type']}\ndata: {compact(e)}\n\n" for e in events).encode()
@@ -246,12 +246,17 @@ def sized(provider: str, size: int) -> Item:
     return _item(f"{size}", provider, _chat(model, size, max(1, min(20, size // 2000))), reply)
 
 
-def paced(provider: str, gap_us: int, connections: int) -> Item:
-    """A stream whose events come `gap_us` apart."""
-    model = _text(provider)[0]
-    events = _anthropic_events() if provider == "anthropic" else _openai_events()
-    request = _chat(model, 3500, 2, stream=True)
-    return _item(f"paced-{gap_us}", provider, request, events, stream=True, gap_us=gap_us, connections=connections)
+def paced(provider: str, count: int, gap_us: int, connections: int) -> Item:
+    """A stream of `count` events that come `gap_us` apart."""
+    request = _chat(_text(provider)[0], 3500, 2, stream=True)
+    name = f"paced-{count}-{gap_us}"
+    return _item(name, provider, request, _events(provider, count), stream=True, gap_us=gap_us, connections=connections)
+
+
+def delayed(delay_us: int) -> Item:
+    """The small chat from a provider that thinks first: OpenAI's API on both sides, as gateways publish their ladders."""
+    model, reply = _text("openai")
+    return _item(f"delayed-{delay_us}", "openai", _chat(model, 3500, 2), reply, delay_us=delay_us)
 
 
 def _text(provider: str) -> tuple[str, dict]:
@@ -260,13 +265,17 @@ def _text(provider: str) -> tuple[str, dict]:
     return OPENAI_MODEL, _openai_text_reply()
 
 
+def _events(provider: str, count: int) -> bytes:
+    return _anthropic_events(count) if provider == "anthropic" else _openai_events(count)
+
+
 def items() -> dict[str, Item]:
     """Every item by name, in the order of the table."""
     found = []
     for provider in ("anthropic", "openai"):
         model, text = _text(provider)
         tool = _anthropic_tool_reply() if provider == "anthropic" else _openai_tool_reply()
-        events = _anthropic_events() if provider == "anthropic" else _openai_events()
+        events = _events(provider, EVENTS)
         stream = _chat(model, 3500, 2, stream=True)
         found += [
             _item("small", provider, _chat(model, 3500, 2), text),
