@@ -79,6 +79,7 @@ class Contender:
         self.took_s = 0.0
         self.group: Group | None = None
         self.port = 0
+        self.admin = 0
         self.home = CACHE / "run" / self.name
 
     def install(self) -> None:
@@ -149,13 +150,13 @@ class _Envoy(Contender):
         self.binary = envoy_binary()
 
     def launch(self, provider: int) -> None:
-        admin = free_port()
+        self.admin = free_port()
         config = self.home / "envoy.json"
-        envoys.write(config, self.port, admin, provider, self.filters(), self.route_table())
+        envoys.write(config, self.port, self.admin, provider, self.filters(), self.route_table())
         command = [self.binary, "--config-path", str(config), "--concurrency", "1", "--log-level", "error"]
         command += ["--base-id", str(self.port), "--disable-hot-restart"]
         self.group = Group(command, self.home / "log")
-        self.await_ready(f"http://127.0.0.1:{admin}/ready")
+        self.await_ready(f"http://127.0.0.1:{self.admin}/ready")
 
     def filters(self) -> list[dict]:
         return []
