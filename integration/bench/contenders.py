@@ -152,14 +152,17 @@ class _Envoy(Contender):
     def launch(self, provider: int) -> None:
         self.admin = free_port()
         config = self.home / "envoy.json"
-        envoys.write(config, self.port, self.admin, provider, self.filters(), self.route_table())
+        envoys.write(config, self.port, self.admin, provider, self.filters(provider), self.route_table(), self.clusters(provider))
         command = [self.binary, "--config-path", str(config), "--concurrency", "1", "--log-level", "error"]
         command += ["--base-id", str(self.port), "--disable-hot-restart"]
         self.group = Group(command, self.home / "log")
         self.await_ready(f"http://127.0.0.1:{self.admin}/ready")
 
-    def filters(self) -> list[dict]:
+    def filters(self, provider: int) -> list[dict]:
         return []
+
+    def clusters(self, provider: int) -> list[dict] | None:
+        return None
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
@@ -183,7 +186,7 @@ class Empty(_Envoy):
     title = "Envoy + empty wasm"
     translates = False
 
-    def filters(self) -> list[dict]:
+    def filters(self, provider: int) -> list[dict]:
         module = self.home / "empty.wasm"
         module.write_bytes(wasm.empty_filter())
         return [envoys.wasm_filter(module)]
@@ -195,7 +198,7 @@ class Native(_Envoy):
     name = "native"
     title = "Envoy's native transcoder"
 
-    def filters(self) -> list[dict]:
+    def filters(self, provider: int) -> list[dict]:
         return [envoys.native_filter()]
 
     def route_table(self) -> list[dict]:
@@ -203,6 +206,81 @@ class Native(_Envoy):
 
     def path(self, item: Item) -> str:
         return f"/{item.provider}{item.endpoint}"
+
+
+def dragoman_wasm() -> pathlib.Path:
+    """The filter, built from this tree unless DRAGOMAN_WASM names another build to compare with."""
+    if asked := os.environ.get("DRAGOMAN_WASM"):
+        return pathlib.Path(asked).resolve()
+    if not shutil.which("cargo"):
+        raise Unavailable("cargo is not on the PATH")
+    _run(["cargo", "build", "--release", "--package", "dragoman-filter", "--target", "wasm32-wasip1"], ROOT)
+    return ROOT / "target" / "wasm32-wasip1" / "release" / "dragoman.wasm"
+
+
+def _targets(provider: int) -> dict[str, dict]:
+    """The targets by the models that clients ask for."""
+    here = f"http://127.0.0.1:{provider}"
+    rows = ((ANTHROPIC_MODEL, "anthropic", here), (OPENAI_MODEL, "openai", here + "/v1"), (EMBEDDING_MODEL, "openai", here + "/v1"))
+    return {
+        model: {"id": model, "provider": kind, "model": model, "base_url": base, "api_key": "sk-provider"} for model, kind, base in rows
+    }
+
+
+class Roles(_Envoy):
+    """Gateway and upstream role in a bootstrap as lean as bare Envoy's: what the filter itself costs."""
+
+    name = "roles"
+    title = "Dragoman, gateway + upstream, bare bootstrap"
+    translates = True
+    has_routes = True
+    role = "gateway"
+
+    def install(self) -> None:
+        super().install()
+        self.module = dragoman_wasm()
+
+    def path(self, item: Item) -> str:
+        return item.endpoint
+
+    def filters(self, provider: int) -> list[dict]:
+        targets = _targets(provider)
+        routes = [(model, model) for model in targets]
+        routes += [(f"route-{n}", OPENAI_MODEL) for n in range(self.routes - 1)]
+        plugin = {
+            "role": self.role,
+            "master_key": KEY,
+            "targets": list(targets.values()),
+            "routes": [{"name": name, "targets": [{"target": target, "cluster": self.cluster_of(target)}]} for name, target in routes],
+        }
+        return [envoys.wasm_filter(self.module, plugin)]
+
+    def cluster_of(self, target: str) -> str:
+        return target
+
+    def route_table(self) -> list[dict]:
+        return envoys.cluster_header_routes()
+
+    def clusters(self, provider: int) -> list[dict] | None:
+        upstream = [envoys.wasm_filter(self.module, {"role": "upstream", "hold_heads": True})]
+        return [envoys.cluster(model, provider, target, upstream) for model, target in _targets(provider).items()]
+
+
+class Inline(Roles):
+    """Both roles in one listener filter, as in an Istio WasmPlugin."""
+
+    name = "inline"
+    title = "Dragoman, inline, bare bootstrap"
+    role = "inline"
+
+    def cluster_of(self, target: str) -> str:
+        return ""
+
+    def route_table(self) -> list[dict]:
+        return envoys.plain_routes()
+
+    def clusters(self, provider: int) -> list[dict] | None:
+        return None
 
 
 class LiteLLM(Contender):
@@ -286,6 +364,6 @@ class Portkey(Contender):
         return {**key, "x-portkey-provider": item.provider, "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1"}
 
 
-ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Native, Portkey, LiteLLM)}
+ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Roles, Inline, Native, Portkey, LiteLLM)}
 
 __all__ = ["ALL", "CACHE", "Contender", "Direct", "Failed", "ROOT", "Unavailable", "envoy_binary", "litellm_config"]
