@@ -218,15 +218,6 @@ def dragoman_wasm() -> pathlib.Path:
     return ROOT / "target" / "wasm32-wasip1" / "release" / "dragoman.wasm"
 
 
-def _targets(provider: int) -> dict[str, dict]:
-    """The targets by the models that clients ask for."""
-    here = f"http://127.0.0.1:{provider}"
-    rows = ((ANTHROPIC_MODEL, "anthropic", here), (OPENAI_MODEL, "openai", here + "/v1"), (EMBEDDING_MODEL, "openai", here + "/v1"))
-    return {
-        model: {"id": model, "provider": kind, "model": model, "base_url": base, "api_key": "sk-provider"} for model, kind, base in rows
-    }
-
-
 class Roles(_Envoy):
     """Gateway and upstream role in a bootstrap as lean as bare Envoy's: what the filter itself costs."""
 
@@ -234,7 +225,6 @@ class Roles(_Envoy):
     title = "Dragoman, gateway + upstream, bare bootstrap"
     translates = True
     has_routes = True
-    role = "gateway"
 
     def install(self) -> None:
         super().install()
@@ -243,27 +233,37 @@ class Roles(_Envoy):
     def path(self, item: Item) -> str:
         return item.endpoint
 
-    def filters(self, provider: int) -> list[dict]:
-        targets = _targets(provider)
+    def targets(self, provider: int) -> dict[str, dict]:
+        """The targets by the models that clients ask for."""
+        here = f"http://127.0.0.1:{provider}"
+        rows = ((ANTHROPIC_MODEL, "anthropic", here), (OPENAI_MODEL, "openai", here + "/v1"), (EMBEDDING_MODEL, "openai", here + "/v1"))
+        return {
+            model: {"id": model, "provider": kind, "model": model, "base_url": base, "api_key": "sk-provider"}
+            for model, kind, base in rows
+        }
+
+    def plugins(self, provider: int) -> list[dict]:
+        """The plugin configuration of each role."""
+        targets = self.targets(provider)
         routes = [(model, model) for model in targets]
         routes += [(f"route-{n}", OPENAI_MODEL) for n in range(self.routes - 1)]
-        plugin = {
-            "role": self.role,
+        gateway = {
+            "role": "gateway",
             "master_key": KEY,
             "targets": list(targets.values()),
-            "routes": [{"name": name, "targets": [{"target": target, "cluster": self.cluster_of(target)}]} for name, target in routes],
+            "routes": [{"name": name, "targets": [{"target": target, "cluster": target}]} for name, target in routes],
         }
-        return [envoys.wasm_filter(self.module, plugin)]
+        return [gateway, {"role": "upstream", "hold_heads": True}]
 
-    def cluster_of(self, target: str) -> str:
-        return target
+    def filters(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, self.plugins(provider)[0])]
 
     def route_table(self) -> list[dict]:
         return envoys.cluster_header_routes()
 
     def clusters(self, provider: int) -> list[dict] | None:
-        upstream = [envoys.wasm_filter(self.module, {"role": "upstream", "hold_heads": True})]
-        return [envoys.cluster(model, provider, target, upstream) for model, target in _targets(provider).items()]
+        upstream = [envoys.wasm_filter(self.module, self.plugins(provider)[1])]
+        return [envoys.cluster(model, provider, target, upstream) for model, target in self.targets(provider).items()]
 
 
 class Inline(Roles):
@@ -271,10 +271,13 @@ class Inline(Roles):
 
     name = "inline"
     title = "Dragoman, inline, bare bootstrap"
-    role = "inline"
 
-    def cluster_of(self, target: str) -> str:
-        return ""
+    def plugins(self, provider: int) -> list[dict]:
+        plugin = super().plugins(provider)[0] | {"role": "inline"}
+        for route in plugin["routes"]:
+            # The route table of that Envoy knows the cluster.
+            route["targets"][0]["cluster"] = ""
+        return [plugin]
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -15,7 +18,7 @@ import threading
 import urllib.request
 
 from . import work
-from .contenders import ALL, CACHE, Contender
+from .contenders import ALL, CACHE, KEY, ROOT, Contender, Roles
 from .measure import Bench
 from .provider import StandIn, fire, probe
 
@@ -29,10 +32,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     calls.set_defaults(act=_calls)
     perf = commands.add_parser("perf", help="sample a contender under load: kernel, Envoy, wasm")
     perf.set_defaults(act=_perf)
-    for command in (calls, perf):
+    inside = commands.add_parser("inside", help="drive the filter under Node: its own time, memory, functions")
+    inside.set_defaults(act=_inside)
+    for command in (calls, perf, inside):
         command.add_argument("--contender", default="dragoman")
         command.add_argument("--item", default="anthropic/small")
-    perf.add_argument("--seconds", type=float, default=5.0)
+    for command in (perf, inside):
+        command.add_argument("--seconds", type=float, default=5.0)
 
 
 def _calls(arguments: argparse.Namespace) -> int:
@@ -125,6 +131,51 @@ def _ticks(pid: int) -> int:
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+def _inside(arguments: argparse.Namespace) -> int:
+    """The role's filter in a host of a page of JavaScript (host.mjs); names of functions by a build that keeps them."""
+    item = work.items()[arguments.item]
+    contender = ALL[arguments.contender]()
+    if not isinstance(contender, Roles):
+        print("only roles and inline are Dragoman in a bootstrap of the benchmark's own")
+        return 1
+    home = CACHE / "inside"
+    home.mkdir(parents=True, exist_ok=True)
+    for old in home.glob("*.cpuprofile"):
+        old.unlink()
+    build = ["cargo", "build", "--release", "--package", "dragoman-filter", "--target", "wasm32-wasip1", "--target-dir", str(CACHE / "named")]
+    subprocess.run(build, cwd=ROOT, check=True, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "none"})
+    module = CACHE / "named" / "wasm32-wasip1" / "release" / "dragoman.wasm"
+    (home / "request").write_bytes(item.request)
+    (home / "response").write_bytes(item.reply)
+    request = [[":method", "POST"], [":path", item.endpoint], [":authority", "localhost"], [":scheme", "http"]]
+    request += [["content-type", "application/json"], ["authorization", f"Bearer {KEY}"], ["content-length", str(len(item.request))]]
+    kind = "text/event-stream" if item.stream else "application/json"
+    response = [[":status", "200"], ["content-type", kind], ["x-envoy-upstream-service-time", "0"]]
+    if not item.stream:
+        response.append(["content-length", str(len(item.reply))])
+    about = {
+        "plugins": contender.plugins(9),
+        "target": json.dumps(contender.targets(9)[item.model]),
+        "requestHeaders": request,
+        "responseHeaders": response,
+        "request": str(home / "request"),
+        "response": str(home / "response"),
+        "pieces": item.reply.count(b"\n\n") if item.gap_us else 1,
+    }
+    (home / "work.json").write_text(json.dumps(about))
+    host = pathlib.Path(__file__).with_name("host.mjs")
+    command = ["node", "--cpu-prof", str(host), str(module), "work.json", str(arguments.seconds)]
+    print(subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout.strip())
+    profile = json.loads(next(home.glob("*.cpuprofile")).read_text())
+    names = {node["id"]: node["callFrame"]["functionName"] or "(JavaScript)" for node in profile["nodes"]}
+    times: collections.Counter[str] = collections.Counter()
+    for node, time in zip(profile["samples"], profile["timeDeltas"], strict=True):
+        times[names[node]] += time
+    for name, time in times.most_common(20):
+        print(f"{100 * time / times.total():6.2f} %  {name[:140]}")
+    return 0
 
 
 __all__ = ["add_commands", "count", "trace"]
