@@ -218,6 +218,33 @@ def dragoman_wasm() -> pathlib.Path:
     return ROOT / "target" / "wasm32-wasip1" / "release" / "dragoman.wasm"
 
 
+class Dragoman(Contender):
+    """What users run: `dragoman run` on a LiteLLM config, gateway and upstream role."""
+
+    name = "dragoman"
+    title = "Dragoman"
+    has_routes = True
+    ready_seconds = 60.0
+
+    def install(self) -> None:
+        self.envoy = envoy_binary()
+        if asked := os.environ.get("DRAGOMAN_COMMAND"):
+            self.command = pathlib.Path(asked).resolve()
+            return
+        dragoman_wasm()
+        _run(["cargo", "build", "--release", "--package", "dragoman"], ROOT)
+        self.command = ROOT / "target" / "release" / "dragoman"
+
+    def launch(self, provider: int) -> None:
+        self.admin = free_port()
+        config = self.home / "config.yaml"
+        config.write_text(litellm_config(provider, self.routes))
+        command = [str(self.command), "run", "--config", str(config), "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--admin", f"127.0.0.1:{self.admin}", "--concurrency", "1", "--envoy", self.envoy]
+        self.group = Group(command, self.home / "log")
+        self.await_ready(f"http://127.0.0.1:{self.admin}/ready")
+
+
 class Roles(_Envoy):
     """Gateway and upstream role in a bootstrap as lean as bare Envoy's: what the filter itself costs."""
 
@@ -367,6 +394,6 @@ class Portkey(Contender):
         return {**key, "x-portkey-provider": item.provider, "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1"}
 
 
-ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Roles, Inline, Native, Portkey, LiteLLM)}
+ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Dragoman, Roles, Inline, Native, Portkey, LiteLLM)}
 
 __all__ = ["ALL", "CACHE", "Contender", "Direct", "Failed", "ROOT", "Unavailable", "envoy_binary", "litellm_config"]

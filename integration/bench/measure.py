@@ -65,6 +65,12 @@ class Bench:
             contender.stop()
         self.stand_in.stop()
 
+    def one(self, name: str) -> Contender:
+        """The only contender that was asked for."""
+        if name not in self.running:
+            raise SystemExit(f"{name} did not come up: {self.missing.get(name)}")
+        return self.running[name]
+
     def able(self, item: work.Item, refused: dict[str, str]) -> list[str]:
         """The contenders whose answer to `item` is right; why not of the others goes to `refused`."""
         able = []

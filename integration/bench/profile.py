@@ -44,7 +44,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def _calls(arguments: argparse.Namespace) -> int:
     item = work.items()[arguments.item]
     with Bench([arguments.contender]) as bench:
-        contender = bench.running[arguments.contender]
+        contender = bench.one(arguments.contender)
         # The first requests find cold caches and new connections; the third is like the millionth.
         for _ in range(2):
             fault = probe(contender, bench.stand_in, item)
@@ -106,7 +106,7 @@ def _perf(arguments: argparse.Namespace) -> int:
     item = work.items()[arguments.item]
     data = CACHE / "perf.data"
     with Bench([arguments.contender]) as bench:
-        contender = bench.running[arguments.contender]
+        contender = bench.one(arguments.contender)
         assert contender.group
         bench.stand_in.play(item)
         fire(contender, bench.stand_in, item, 1.0)
