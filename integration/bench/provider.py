@@ -52,6 +52,13 @@ class StandIn:
         if self.tell(f"{kind} {file}") != "ok":
             raise RuntimeError("the stand-in did not understand")
 
+    def catch(self) -> pathlib.Path:
+        """The next request's body will be in this file, behind its first line."""
+        file = CACHE / "run" / "caught"
+        file.unlink(missing_ok=True)
+        self.tell(f"dump {file}")
+        return file
+
     def stop(self) -> None:
         self.group.stop()
 
@@ -111,6 +118,7 @@ def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1
 def probe(contender: Contender, stand_in: StandIn, item: Item) -> str | None:
     """Why this contender can't do this item, or None when its answer is the right one in OpenAI's form."""
     stand_in.play(dataclasses.replace(item, delay_us=0, gap_us=0))
+    caught = stand_in.catch()
     connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=30)
     try:
         connection.request("POST", contender.path(item), item.request, {"content-type": "application/json", **contender.headers(item, stand_in.port)})
@@ -124,10 +132,29 @@ def probe(contender: Contender, stand_in: StandIn, item: Item) -> str | None:
         return f"{answer.status}: {body[:160]}"
     if not contender.translates:
         return None
+    asked = json.loads(caught.read_bytes().partition(b"\r\n\r\n")[2])
+    fault = _request_fault(asked, item)
+    if fault:
+        return fault
     try:
         return _stream_fault(body, item) if item.stream else _reply_fault(json.loads(body), json.loads(item.reply), item)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return f"not OpenAI's form ({error!r}): {body[:160]}"
+
+
+def _request_fault(asked: dict, item: Item) -> str | None:
+    """What the provider was asked, coarsely: each kind of content must have become the provider's own kind."""
+    if item.provider != "anthropic":
+        return None
+    parts = [part for message in asked["messages"] if isinstance(message["content"], list) for part in message["content"]]
+    kinds = {part["type"] for part in parts}
+    wanted = {"image_url": "image", "tool_calls": "tool_use", "tool_call_id": "tool_result"}
+    for ours, theirs in wanted.items():
+        if f'"{ours}"'.encode() in item.request and theirs not in kinds:
+            return f"sends no {theirs} to the provider where the client said {ours}"
+    if any(message["role"] not in ("user", "assistant") for message in asked["messages"]):
+        return "sends roles that the provider doesn't know"
+    return None
 
 
 def _reply_fault(got: dict, sent: dict, item: Item) -> str | None:
