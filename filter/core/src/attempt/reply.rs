@@ -304,7 +304,7 @@ impl Attempt {
         let mut changed = false;
         let whole_before = passing.events.is_empty();
         {
-            let Passing { events, hide_usage, done, finished, held, .. } = &mut passing;
+            let Passing { events, hide_usage, done, finished, .. } = &mut passing;
             let usage = &mut self.usage;
             let target = &*self.target;
             let mut judge = |event: &[u8]| {

@@ -102,7 +102,7 @@ pub fn data(event: &[u8]) -> &[u8] {
 /// Whether `needle` stands in `haystack`.
 #[must_use]
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    memchr::memmem::find(haystack, needle).is_some()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn deliver(line: &[u8], each: &mut Each<'_>) -> Result<(), Error> {
 
 impl Framer for Ndjson {
     fn push(&mut self, mut bytes: &[u8], each: &mut Each<'_>) -> Result<(), Error> {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (head, tail) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
             if self.line.is_empty() {
                 deliver(head, each)?;

@@ -122,16 +122,7 @@ impl Framer for Sse {
 }
 
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
-    const STEP: usize = 16;
-    let mut at = 0;
-    while let Some(lanes) = bytes.get(at..at + STEP) {
-        if lanes.iter().fold(false, |found, byte| found | (*byte == b'\n') | (*byte == b'\r')) {
-            break;
-        }
-        at += STEP;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map(|found| at + found)
+    memchr::memchr2(b'\n', b'\r', bytes)
 }
 
 #[cfg(test)]
