@@ -53,7 +53,7 @@ const fn reasoning_unread(usage: &Usage) -> Counts {
     Counts { reasoning: None, ..inclusive(usage) }
 }
 
-/// Bedrock's input leaves cached tokens out.
+/// Bedrock's and Anthropic's input leaves cached tokens out.
 fn without_cached(usage: &Usage) -> Counts {
     let cached = usage.cached.unwrap_or(0) + usage.cache_write.unwrap_or(0);
     Counts { input: usage.input.saturating_sub(cached), ..inclusive(usage) }
@@ -82,6 +82,13 @@ static KNOWN: &[Known] = &[
     Known { folder: "ollama", dialect: &dialect::ollama::OLLAMA, counts: inclusive },
     Known { folder: "gemini", dialect: &dialect::gemini::GEMINI, counts: without_reasoning },
     Known { folder: "vertex", dialect: &dialect::gemini::VERTEX, counts: without_reasoning },
+    Known { folder: "anthropic", dialect: &dialect::anthropic::ANTHROPIC, counts: without_cached },
+    Known { folder: "vertex-anthropic", dialect: &dialect::anthropic::IN_VERTEX, counts: without_cached },
+    Known {
+        folder: "bedrock-invoke-anthropic",
+        dialect: &dialect::anthropic::IN_BEDROCK,
+        counts: without_cached,
+    },
 ];
 
 /// Cases whose oracle is blind to counts that the provider does send, by the end of the case's name.

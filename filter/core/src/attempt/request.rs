@@ -32,6 +32,7 @@ pub(super) fn make(
         headers: Vec::with_capacity(8),
         body: Vec::with_capacity(body.len() + 256),
     };
+    let mut features = Vec::new();
     let (template, model, stream, include_usage, base64);
     match endpoint {
         Endpoint::Chat => {
@@ -52,6 +53,7 @@ pub(super) fn make(
                 .without(provider.quirks.ignored);
             screen(&mut request, supported, target)?;
             provider.dialect.encode(&request, target, &mut outgoing.body)?;
+            provider.dialect.headers(&request, &mut features);
             (stream, include_usage, base64) = (request.stream, request.include_usage, false);
             template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
         }
@@ -74,6 +76,9 @@ pub(super) fn make(
     }
     outgoing.path = format!("{}{}", target.address.path, fill(template, target, &model, world)?);
     headers(target, &mut outgoing.headers, world)?;
+    for (name, value) in features {
+        add(name, &value, &mut outgoing.headers);
+    }
     authorize(target, &mut outgoing, world.env, world.now)?;
     Ok(Made { outgoing, stream, include_usage, base64, model })
 }
@@ -94,6 +99,18 @@ fn headers(target: &Target, headers: &mut Vec<(String, String)>, world: &World<'
         headers.push((name, value(setting, target, world)?));
     }
     Ok(())
+}
+
+/// Adds a header, or its value to the list that one of this name is already.
+fn add(name: &str, value: &str, headers: &mut Vec<(String, String)>) {
+    match headers.iter_mut().find(|(known, _)| known == name) {
+        Some((_, list)) if list.split(',').any(|item| item.trim() == value) => {}
+        Some((_, list)) => {
+            list.push(',');
+            list.push_str(value);
+        }
+        None => headers.push((name.to_owned(), value.to_owned())),
+    }
 }
 
 fn value(setting: &Setting, target: &Target, world: &World<'_>) -> Result<String, Error> {

@@ -3,6 +3,7 @@
 //!
 //! To add one: a file, a `pub static`, a row in `provider::table`, eight golden cases in `tests/golden`.
 
+pub mod anthropic;
 pub mod cohere;
 pub mod converse;
 pub mod gemini;
@@ -31,6 +32,10 @@ pub trait Dialect: Sync {
     /// # Errors
     /// A client error when the request can't be said in this language.
     fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Adds the headers that this request's features need, names in lower case. One that the target's configuration sets
+    /// too becomes a list of both.
+    fn headers(&self, _request: &ChatRequest<'_>, _headers: &mut Vec<(&'static str, String)>) {}
 
     /// Reads a whole native reply into `sink`.
     ///

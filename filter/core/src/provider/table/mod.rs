@@ -1,5 +1,6 @@
 //! The rows, a file per family.
 
+mod anthropic;
 mod aws;
 mod azure;
 mod clouds;
@@ -82,6 +83,7 @@ static FAMILIES: &[&[Provider]] = &[
     openai::ROWS,
     azure::ROWS,
     aws::ROWS,
+    anthropic::ROWS,
     compatible_a_to_f::ROWS,
     compatible_g_to_n::ROWS,
     compatible_o_to_z::ROWS,

@@ -1,0 +1,89 @@
+//! Anthropic's Messages, for everybody who speaks them.
+//!
+//! [`encode`] turns a request around, with [`turns`] and [`blocks`] for messages, [`tools`] and [`schema`] for what may
+//! be called and answered, [`thinking`] for reasoning and sampling, and [`model`] for what a model's name tells of its
+//! abilities. [`reply`] reads whole answers and knows what they have in common with events, which [`stream`] reads.
+//! Source: <https://platform.claude.com/docs/en/api/messages>.
+
+mod blocks;
+mod encode;
+mod model;
+mod reply;
+mod schema;
+mod stream;
+mod thinking;
+mod tools;
+mod turns;
+
+use super::{Dialect, StreamDecoder};
+use crate::config::Target;
+use crate::error::Error;
+use crate::openai::{ChatRequest, Param, ParamSet, Sink};
+
+/// The language as Anthropic itself speaks it.
+pub static ANTHROPIC: Anthropic =
+    Anthropic { model_in_body: true, stream_in_body: true, version_in_body: None };
+
+/// As Bedrock's `invoke` takes it: model and stream are in the path, the version in the body.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html>.
+pub static IN_BEDROCK: Anthropic =
+    Anthropic { model_in_body: false, stream_in_body: false, version_in_body: Some("bedrock-2023-05-31") };
+
+/// As Vertex's `rawPredict` takes it: the model is in the path, the version in the body.
+/// Source: <https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>.
+pub static IN_VERTEX: Anthropic =
+    Anthropic { model_in_body: false, stream_in_body: true, version_in_body: Some("vertex-2023-10-16") };
+
+/// Anthropic's Messages.
+#[derive(Debug)]
+pub struct Anthropic {
+    model_in_body: bool,
+    stream_in_body: bool,
+    /// `anthropic_version`; betas are then in the body too.
+    version_in_body: Option<&'static str>,
+}
+
+/// OpenAI's parameters that have a meaning here.
+const SUPPORTED: ParamSet = ParamSet::of(&[
+    Param::Stream,
+    Param::StreamOptions,
+    Param::MaxTokens,
+    Param::MaxCompletionTokens,
+    Param::Temperature,
+    Param::TopP,
+    Param::Stop,
+    Param::Tools,
+    Param::ToolChoice,
+    Param::ParallelToolCalls,
+    Param::ResponseFormat,
+    Param::ReasoningEffort,
+    Param::User,
+    Param::SafetyIdentifier,
+    Param::Metadata,
+    Param::ServiceTier,
+    Param::WebSearchOptions,
+]);
+
+impl Dialect for Anthropic {
+    fn supports(&self) -> ParamSet {
+        SUPPORTED
+    }
+
+    fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error> {
+        encode::encode(self, request, to, body)
+    }
+
+    fn headers(&self, request: &ChatRequest<'_>, headers: &mut Vec<(&'static str, String)>) {
+        if self.version_in_body.is_none() {
+            headers.extend(encode::betas(request).map(|beta| ("anthropic-beta", beta.to_owned())));
+        }
+    }
+
+    fn decode(&self, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
+        reply::decode(body, sink)
+    }
+
+    fn stream(&self) -> Box<dyn StreamDecoder> {
+        Box::<stream::Events>::default()
+    }
+}

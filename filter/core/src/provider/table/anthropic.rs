@@ -1,0 +1,40 @@
+//! Anthropic itself.
+
+use super::COMPATIBLE;
+use crate::dialect;
+use crate::openai::{Param, ParamSet};
+use crate::provider::{Auth, Provider, Quirks};
+
+pub(super) static ROWS: &[Provider] = &[Provider {
+    name: "anthropic",
+    label: "Anthropic",
+    dialect: &dialect::anthropic::ANTHROPIC,
+    base: "https://api.anthropic.com/v1",
+    base_suffix: "/v1",
+    chat: "/messages",
+    embeddings: "",
+    auth: Auth::Header("x-api-key"),
+    key_env: &["ANTHROPIC_API_KEY"],
+    base_env: &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],
+    headers: &[("anthropic-version", "2023-06-01")],
+    // Resets are left under their own names: Anthropic gives a date where OpenAI gives a duration.
+    // <https://platform.claude.com/docs/en/api/rate-limits#response-headers>
+    rate_limits: &[
+        ("anthropic-ratelimit-requests-limit", "x-ratelimit-limit-requests"),
+        ("anthropic-ratelimit-requests-remaining", "x-ratelimit-remaining-requests"),
+        ("anthropic-ratelimit-tokens-limit", "x-ratelimit-limit-tokens"),
+        ("anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-tokens"),
+    ],
+    quirks: Quirks {
+        // Hints that change no answer: Anthropic keeps nothing, and caches by breakpoints.
+        ignored: ParamSet::of(&[
+            Param::Store,
+            Param::Prediction,
+            Param::PromptCacheKey,
+            Param::PromptCacheRetention,
+        ]),
+        ..Quirks::NONE
+    },
+    docs: "https://platform.claude.com/docs/en/api/messages/create",
+    ..COMPATIBLE
+}];
