@@ -6,7 +6,7 @@
 use super::call_ids::CallIds;
 use crate::config::Target;
 use crate::error::Error;
-use crate::json::{Out, Str};
+use crate::json::{Json, Out, Str};
 use crate::openai::message::Thinking;
 use crate::openai::{ChatRequest, Content, Message, Part, Role, ToolCall};
 
@@ -111,6 +111,8 @@ fn thinking_part((text, signature): &(Str<'_>, Option<Str<'_>>), body: &mut Vec<
     if let Some(signature) = signature {
         body.field_token("signature", *signature);
     }
+    // An open one would be gone on with.
+    body.field("closed", Json::trusted("true"));
     body.close(b'}');
 }
 
@@ -143,7 +145,7 @@ fn write_part(part: &Part<'_>, index: usize, to: &Target, body: &mut Vec<u8>) ->
             body.field_token("input_audio", *data);
             body.close(b'}');
         }
-        Part::File { data, id, filename, .. } => file_part(*data, *id, *filename, index, to, body)?,
+        Part::File { .. } => file_part(part, index, to, body)?,
         Part::Thinking(_) => {}
         // A part in Mistral's own form: `document_url`, `reference`...
         Part::Other { raw, .. } => body.raw(raw.text()),
@@ -151,39 +153,36 @@ fn write_part(part: &Part<'_>, index: usize, to: &Target, body: &mut Vec<u8>) ->
     Ok(())
 }
 
-/// A file: uploaded to Mistral before, at an address, or carried along as a data-URL.
-fn file_part(
-    data: Option<Str<'_>>,
-    id: Option<Str<'_>>,
-    filename: Option<Str<'_>>,
-    index: usize,
-    to: &Target,
-    body: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let address = |text: Str<'_>| {
+/// A file: carried along, at an address, or uploaded to Mistral before.
+fn file_part(part: &Part<'_>, index: usize, to: &Target, body: &mut Vec<u8>) -> Result<(), Error> {
+    let Part::File { data, id, filename, format, .. } = part else { return Ok(()) };
+    let address = |text: &Str<'_>| {
         let text = text.plain();
-        text.starts_with("https://") || text.starts_with("http://") || text.starts_with("data:")
+        ["https://", "http://", "data:"].iter().any(|scheme| text.starts_with(scheme))
+    };
+    let url = data.filter(address).or(id.filter(address)).map(|url| url.raw().to_owned());
+    // Bare base64 needs its media type said.
+    let pdf = || filename.is_some_and(|name| name.plain().ends_with(".pdf")).then_some("application/pdf");
+    let bare = || {
+        let media_type = format.map(Str::raw).or_else(pdf)?;
+        data.map(|data| format!("data:{media_type};base64,{}", data.raw()))
     };
     body.open(b'{');
-    match (data, id) {
-        (Some(url), _) | (None, Some(url)) if address(url) => {
-            body.field_text("type", "document_url");
-            body.field_token("document_url", url);
-            if let Some(name) = filename {
-                body.field_token("document_name", name);
-            }
+    if let Some(url) = url.or_else(bare) {
+        body.field_text("type", "document_url");
+        body.field_token("document_url", Str::spelled(&url));
+        if let Some(name) = filename {
+            body.field_token("document_name", *name);
         }
-        (_, Some(id)) => {
-            body.field_text("type", "file");
-            body.field_token("file_id", id);
-        }
-        _ => {
-            let (provider, at) = (to.provider.name, format!("messages[{index}]"));
-            return Err(Error::invalid(format!(
-                "{provider} needs the file in '{at}' as data:<media type>;base64,<data>, an address or a file_id."
-            ))
-            .param(at));
-        }
+    } else if let Some(id) = id {
+        body.field_text("type", "file");
+        body.field_token("file_id", *id);
+    } else {
+        let (provider, at) = (to.provider.name, format!("messages[{index}]"));
+        return Err(Error::invalid(format!(
+            "{provider} needs the file in '{at}' as data:<media type>;base64,<data>, an address or a file_id."
+        ))
+        .param(at));
     }
     body.close(b'}');
     Ok(())

@@ -43,6 +43,10 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "/embed",
         key_env: &["COHERE_API_KEY", "CO_API_KEY"],
         base_env: &["COHERE_API_BASE", "CO_API_URL"],
+        rate_limits: &[
+            ("x-trial-endpoint-call-limit", "x-ratelimit-limit-requests"),
+            ("x-trial-endpoint-call-remaining", "x-ratelimit-remaining-requests"),
+        ],
         quirks: Quirks { ignored: HINTS, ..Quirks::NONE },
         docs: "https://docs.cohere.com/reference/chat",
         ..COMPATIBLE

@@ -14,6 +14,12 @@ const MISTRAL: Provider = Provider {
         ignored: ParamSet::of(&[Param::User, Param::SafetyIdentifier, Param::PromptCacheRetention]),
         ..Quirks::NONE
     },
+    rate_limits: &[
+        ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests"),
+        ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests"),
+        ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens"),
+        ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-remaining-tokens"),
+    ],
     docs: "https://docs.mistral.ai/api",
     ..COMPATIBLE
 };
