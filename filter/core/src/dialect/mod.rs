@@ -11,13 +11,9 @@ pub mod mistral;
 pub mod ollama;
 pub mod openai;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::config::Target;
 use crate::error::{Error, Said};
-use crate::json::{Cursor, FromJson as _, Str};
-use crate::json_view;
+use crate::json::Str;
 use crate::openai::{ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
 use crate::wire::{Frame, FrameKind};
 
@@ -222,45 +218,5 @@ pub fn bare_error(frame: Frame<'_>, provider: &str) -> Option<Error> {
             said.type_ = Some(frame.event.to_owned());
             Some(said.into_error(200, provider))
         }
-    }
-}
-
-/// A decoder for streams that wrap another framing's events, as base64 in a field `bytes` of each frame's payload.
-pub struct Unwrapping {
-    inner: Box<dyn StreamDecoder>,
-}
-
-json_view! {
-    struct Wrapped<'a> { "bytes" => bytes: Str<'a> }
-}
-
-impl Unwrapping {
-    /// Unwraps for `inner`.
-    #[must_use]
-    pub fn new(inner: Box<dyn StreamDecoder>) -> Self {
-        Self { inner }
-    }
-}
-
-impl StreamDecoder for Unwrapping {
-    fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn Sink) -> Result<(), Error> {
-        if frame.kind != FrameKind::Event {
-            return self.inner.frame(frame, sink);
-        }
-        let broken =
-            || Error::garbled("An event of the provider's stream is wrapped in a way that is not known.");
-        let wrapped = Wrapped::from_json(&mut Cursor::new(frame.data)).map_err(|_| broken())?;
-        let Some(encoded) = wrapped.bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        let event = STANDARD.decode(encoded.plain().as_bytes()).map_err(|_| broken())?;
-        let data = std::str::from_utf8(&event).map_err(|_| broken())?;
-        self.inner.frame(Frame { kind: FrameKind::Event, event: "", data }, sink)
-    }
-
-    fn done(&self) -> bool {
-        self.inner.done()
-    }
-
-    fn end(&mut self, sink: &mut dyn Sink) -> Result<(), Error> {
-        self.inner.end(sink)
     }
 }

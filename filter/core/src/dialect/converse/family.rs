@@ -71,10 +71,26 @@ impl Model {
         matches!(self.family, Family::Claude(..) | Family::Nova(_))
     }
 
+    /// Whether the model calls tools.
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-supported-models-features.html>
+    pub(super) fn has_tools(&self) -> bool {
+        !self.id.contains("titan") && !self.id.contains("deepseek.r1")
+    }
+
     /// Whether the model can be made to call a tool.
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolChoice.html>
-    pub(super) const fn can_be_forced(&self) -> bool {
-        !matches!(self.family, Family::Unforced)
+    pub(super) fn can_be_forced(&self) -> bool {
+        match self.family {
+            Family::Unforced => false,
+            // Those that think as they see fit take no force.
+            Family::Claude(major, minor) => (major, minor) < (5, 5) || self.id.contains("haiku"),
+            _ => true,
+        }
+    }
+
+    /// Whether tools can have cache points of their own.
+    pub(super) const fn caches_tools(&self) -> bool {
+        matches!(self.family, Family::Claude(..))
     }
 
     /// Whether an answer can be held to a JSON Schema.

@@ -38,31 +38,39 @@ pub(super) enum Form<'a> {
     Free,
     /// By the service.
     Schema { name: Str<'a>, schema: Json<'a>, description: Option<Str<'a>> },
-    /// As the arguments of a tool that the model is made to call.
-    Answer { schema: Json<'a>, description: Option<Str<'a>> },
+    /// As the arguments of a tool that the model is made to call; any object without a schema.
+    Answer { schema: Option<Json<'a>>, description: Option<Str<'a>> },
 }
 
 impl<'a> Form<'a> {
+    /// Reads the form. `forced` says that the client makes the model call a tool, `thinking` that Claude thinks.
     pub(super) fn of(
         request: &ChatRequest<'a>,
         model: &Model,
+        forced: bool,
         thinking: bool,
         to: &Target,
     ) -> Result<Self, Error> {
-        match request.response_format()? {
-            None => Ok(Self::Free),
-            // Converse has no word for "any JSON", and no schema says it: the service wants closed objects.
-            Some(ResponseFormat::JsonObject) if to.drop_params => Ok(Self::Free),
-            Some(ResponseFormat::JsonObject) => Err(unsupported(Param::ResponseFormat, to)),
-            Some(ResponseFormat::JsonSchema { name, schema, description, strict }) => {
-                // The service keeps strict schemas only (closed objects); Claude keeps others as a tool's arguments,
-                // unless it thinks, which excludes force.
-                let claude = matches!(model.family, Family::Claude(..));
-                if model.keeps_schemas() && (strict == Some(true) || thinking || !claude) {
-                    return Ok(Self::Schema { name, schema, description });
-                }
-                Ok(Self::Answer { schema, description })
+        let Some(format) = request.response_format()? else { return Ok(Self::Free) };
+        // The service keeps strict schemas only (closed objects); Claude keeps others as a tool's arguments, unless it
+        // thinks, which excludes force.
+        let claude = matches!(model.family, Family::Claude(..));
+        match format {
+            ResponseFormat::JsonSchema { name, schema, description, strict }
+                if model.keeps_schemas() && (strict == Some(true) || thinking || !claude) =>
+            {
+                Ok(Self::Schema { name, schema, description })
             }
+            // Who makes the model call a tool wants no answer in words.
+            _ if forced => Ok(Self::Free),
+            ResponseFormat::JsonSchema { schema, description, .. } => {
+                Ok(Self::Answer { schema: Some(schema), description })
+            }
+            ResponseFormat::JsonObject if model.has_tools() => {
+                Ok(Self::Answer { schema: None, description: None })
+            }
+            ResponseFormat::JsonObject if to.drop_params => Ok(Self::Free),
+            ResponseFormat::JsonObject => Err(unsupported(Param::ResponseFormat, to)),
         }
     }
 }
@@ -74,8 +82,10 @@ pub(super) enum Thinking<'a> {
     Unsaid,
     /// Claude's budget, in tokens.
     Budget(u64),
-    /// Claude's effort: it decides itself how long to think.
-    Effort(&'static str),
+    /// Claude's effort: it decides itself how long to think. The flag says whether thinking is asked for too.
+    Effort(&'static str, bool),
+    /// Claude shall not think.
+    Off,
     /// Nova's effort; `None` for no thinking.
     Nova(Option<&'static str>),
     /// The effort by OpenAI's own name.
@@ -85,14 +95,20 @@ pub(super) enum Thinking<'a> {
 }
 
 impl<'a> Thinking<'a> {
-    pub(super) fn of(request: &ChatRequest<'a>, model: &Model, to: &Target) -> Result<Self, Error> {
-        if let Some(given) = request.field("thinking") {
+    /// Reads what the client wants. `quiet` says that Claude can't think now: it is made to call a tool, or the
+    /// reasoning before the calls that are answered is lost. Both matter more than an effort.
+    pub(super) fn of(
+        request: &ChatRequest<'a>,
+        model: &Model,
+        quiet: bool,
+        to: &Target,
+    ) -> Result<Self, Error> {
+        if let (Family::Claude(..), Some(given)) = (model.family, request.field("thinking")) {
             let off = given.field("type").and_then(Json::as_str).is_some_and(|kind| kind.is("disabled"));
             return Ok(Self::Given(!off));
         }
         let Some(effort) = request.string(Param::ReasoningEffort)? else { return Ok(Self::Unsaid) };
-        let word = effort.plain();
-        let level = level(&word).ok_or_else(|| {
+        let level = level(&effort.plain()).ok_or_else(|| {
             wrong(
                 "reasoning_effort",
                 "\"none\", \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\" or \"max\"",
@@ -100,31 +116,45 @@ impl<'a> Thinking<'a> {
         })?;
         match model.family {
             Family::Claude(major, minor) if (major, minor) >= (3, 7) => {
-                Ok(Self::claude((major, minor) >= (4, 6), level, request))
+                Ok(Self::claude((major, minor), level, quiet, request))
             }
             Family::Nova(2) => Ok(Self::Nova(level.map(|level| level.nova))),
             Family::GptOss if level.is_some() => Ok(Self::Own(effort)),
-            _ if to.drop_params => Ok(Self::Unsaid),
+            _ if to.drop_params || level.is_none() => Ok(Self::Unsaid),
             _ => Err(unsupported(Param::ReasoningEffort, to)),
         }
     }
 
-    fn claude(adaptive: bool, level: Option<&'static Level>, request: &ChatRequest<'_>) -> Self {
-        let Some(level) = level else { return Self::Unsaid };
-        if adaptive {
-            return Self::Effort(level.claude);
+    fn claude(
+        version: (u32, u32),
+        level: Option<&'static Level>,
+        quiet: bool,
+        request: &ChatRequest<'_>,
+    ) -> Self {
+        let Some(level) = level else {
+            // From 5 on Claude thinks unless it is told not to, from 5.5 on in any case.
+            return match version {
+                (..=4, _) => Self::Unsaid,
+                (5, ..=4) => Self::Off,
+                _ => Self::Effort("low", false),
+            };
+        };
+        if version >= (4, 6) {
+            let effort = if level.claude == "xhigh" && version < (4, 7) { "high" } else { level.claude };
+            return Self::Effort(effort, !quiet);
         }
-        // Thinking counts against the limit, as OpenAI's does; less than the least is none at all.
+        // OpenAI's limit counts reasoning too, so the budget yields to it: half of it at most, or no thinking at all.
         match request.max_output().and_then(Json::as_u64) {
+            _ if quiet => Self::Unsaid,
             Some(limit) if limit <= LEAST_BUDGET => Self::Unsaid,
-            Some(limit) => Self::Budget(level.budget.min(limit - 1)),
-            None => Self::Budget(level.budget),
+            Some(limit) if level.budget >= limit => Self::Budget((limit / 2).max(LEAST_BUDGET)),
+            _ => Self::Budget(level.budget),
         }
     }
 
     /// Whether Claude thinks.
     pub(super) const fn on(&self) -> bool {
-        matches!(self, Self::Budget(_) | Self::Effort(_) | Self::Given(true))
+        matches!(self, Self::Budget(_) | Self::Effort(_, true) | Self::Given(true))
     }
 }
 
@@ -277,8 +307,12 @@ fn think(thinking: &Thinking<'_>, given: &[&str], extra: &mut Extra, body: &mut 
             let value = format!("{{\"type\":\"enabled\",\"budget_tokens\":{budget}}}");
             extra.put(Str::literal("thinking"), &value);
         }
-        Thinking::Effort(effort) => {
-            extra.put(Str::literal("thinking"), r#"{"type":"adaptive","display":"summarized"}"#);
+        Thinking::Off => extra.put(Str::literal("thinking"), r#"{"type":"disabled"}"#),
+        Thinking::Effort(effort, thinks) => {
+            // Without `display` the newer models keep their thoughts to themselves.
+            if *thinks {
+                extra.put(Str::literal("thinking"), r#"{"type":"adaptive","display":"summarized"}"#);
+            }
             extra.put(Str::literal("output_config"), &format!("{{\"effort\":\"{effort}\"}}"));
         }
         Thinking::Nova(effort) => {

@@ -12,7 +12,7 @@ use crate::config::Target;
 use crate::error::Error;
 use crate::json::{Json, Kind, Out, Str, escaped};
 use crate::openai::message::Thinking;
-use crate::openai::{ChatRequest, Content, Message, Part, Role, ToolCall};
+use crate::openai::{Content, Message, Part, Role, ToolCall};
 
 /// Blocks that a client may give in Converse's own form: a part of this type with a field of this name.
 const NATIVE_BLOCKS: &[&str] = &[
@@ -27,22 +27,24 @@ const NATIVE_BLOCKS: &[&str] = &[
 ];
 
 /// Writes `messages` and `system`. `tools` says whether the request has tools: without them, calls and results may not
-/// stand in the messages and are told as text.
-pub(super) fn write<'a>(
-    request: &ChatRequest<'a>,
+/// stand in the messages and are told as text. `asked` is an instruction of our own, behind the client's.
+pub(super) fn write(
+    messages: &[Message<'_>],
     tools: bool,
+    asked: Option<&str>,
     model: &Model,
     to: &Target,
     body: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let messages = request.messages()?;
     let last = messages.len().saturating_sub(1);
+    let instructs = |message: &&Message<'_>| matches!(message.role, Role::System | Role::Developer);
+    let leading = messages.iter().take_while(instructs).count();
     body.key("messages");
     body.open(b'[');
     let mut writer = Writer { body, model, to, tools, open: None, names: Names::default(), any: false };
-    for (index, message) in messages.iter().enumerate() {
+    for (index, message) in messages.iter().enumerate().skip(leading) {
         match message.role {
-            Role::System | Role::Developer => {}
+            Role::System | Role::Developer => writer.instruct(message),
             Role::User => writer.user(message, index)?,
             Role::Tool => writer.result(message, index)?,
             Role::Assistant => writer.assistant(message, index, index == last)?,
@@ -57,35 +59,46 @@ pub(super) fn write<'a>(
         .param("messages"));
     }
     body.close(b']');
-    system(&messages, model, body)
+    system(messages.get(..leading).unwrap_or_default(), asked, model, body);
+    Ok(())
 }
 
-/// Writes `system`: the instructions, wherever they stood.
-fn system(messages: &[Message<'_>], model: &Model, body: &mut Vec<u8>) -> Result<(), Error> {
-    let mut open = false;
-    for message in messages.iter().filter(|m| matches!(m.role, Role::System | Role::Developer)) {
+/// Writes `system`: the instructions that lead the conversation.
+fn system(messages: &[Message<'_>], asked: Option<&str>, model: &Model, body: &mut Vec<u8>) {
+    let mut blocks = Vec::new();
+    for message in messages {
         for part in message.content.parts().iter() {
             let Part::Text { text, cache } = part else { continue };
-            if blank(*text) {
-                continue;
-            }
-            if !std::mem::replace(&mut open, true) {
-                body.key("system");
-                body.open(b'[');
-            }
-            text_block(*text, body);
-            if model.caches() {
-                cache_point(*cache, model.caches_for_long(), body);
+            if !blank(*text) {
+                text_block(*text, &mut blocks);
+                if model.caches() {
+                    cache_point(*cache, model.caches_for_long(), &mut blocks);
+                }
             }
         }
-        if open && model.caches() {
-            cache_point(message.cache_control, model.caches_for_long(), body);
+        if !blocks.is_empty() && model.caches() {
+            cache_point(message.cache_control, model.caches_for_long(), &mut blocks);
         }
     }
-    if open {
+    if let Some(asked) = asked {
+        text_block(Str::literal(asked), &mut blocks);
+    }
+    if !blocks.is_empty() {
+        body.key("system");
+        body.open(b'[');
+        body.extend_from_slice(&blocks);
         body.close(b']');
     }
-    Ok(())
+}
+
+/// Whether the reasoning before the calls that are now answered was not sent back: Claude, asked to think, then refuses
+/// the whole request.
+pub(super) fn lost_thoughts(messages: &[Message<'_>]) -> bool {
+    let Some(last) = messages.iter().rfind(|message| message.role != Role::Tool) else { return false };
+    let signed = |block: &Thinking<'_>| !matches!(block, Thinking::Signed { signature: None, .. });
+    let thought = last.thinking_blocks.iter().any(signed)
+        || last.content.parts().iter().any(|part| matches!(part, Part::Thinking(block) if signed(block)));
+    last.role == Role::Assistant && !last.tool_calls.is_empty() && !thought
 }
 
 /// Writes a cache point, where the client asked for one with Anthropic's `cache_control`. `lasting` says whether it may
@@ -180,6 +193,23 @@ impl Writer<'_> {
         if !blank(text) {
             self.turn(role);
             text_block(text, self.body);
+        }
+    }
+
+    /// An instruction in mid-conversation stands in its place, as the user's words marked for what they are.
+    fn instruct(&mut self, message: &Message<'_>) {
+        for part in message.content.parts().iter() {
+            if let Part::Text { text, cache } = part
+                && !blank(*text)
+            {
+                self.turn("user");
+                let marked = format!("<system>\\n{}\\n</system>", text.raw());
+                text_block(Str::spelled(&marked), self.body);
+                self.cache(*cache);
+            }
+        }
+        if self.open == Some("user") {
+            self.cache(message.cache_control);
         }
     }
 

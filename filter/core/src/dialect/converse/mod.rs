@@ -8,9 +8,10 @@
 //! Decisions that the language forces:
 //! * `tool_choice: none` has no word in it: the tools are left out, and calls and results in the conversation, which may
 //!   not stand without tools, are told as text. So it is when there are no tools at all.
-//! * Instructions in mid-conversation have no place but the top: they are moved there.
+//! * Instructions in mid-conversation stand in their place as the user's words, marked for what they are.
+//! * "Any JSON" has no word either: it is an object as the arguments of a tool, as a schema is on models that keep none.
 //! * The filter fetches nothing: images and files come as data-URLs or lie in S3.
-//! * `user` has no effect (the row says so); `metadata` becomes `requestMetadata` as far as its rules allow.
+//! * `metadata` becomes `requestMetadata` as far as its rules allow.
 
 mod family;
 mod fields;
@@ -56,17 +57,21 @@ impl Dialect for Converse {
 
     fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error> {
         let model = family::Model::of(&request.model.plain(), to);
-        let thinking = fields::Thinking::of(request, &model, to)?;
+        let messages = request.messages()?;
         let mut choice = request.tool_choice()?;
         let mut offered = request.tools()?;
         if matches!(choice, Some(ToolChoice::None)) {
             offered.clear();
             choice = None;
         }
-        let form = fields::Form::of(request, &model, thinking.on(), to)?;
+        let forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        let quiet = forced || messages::lost_thoughts(&messages);
+        let thinking = fields::Thinking::of(request, &model, quiet, to)?;
+        let form = fields::Form::of(request, &model, forced, thinking.on(), to)?;
         let config = tools::Config::of(request, offered, choice, &form, &model, thinking.on(), to)?;
         body.open(b'{');
-        messages::write(request, config.present(), &model, to, body)?;
+        let asked = config.asks().then_some(tools::ASKED);
+        messages::write(&messages, config.present(), asked, &model, to, body)?;
         fields::inference(request, &thinking, body)?;
         config.write(body)?;
         fields::write(request, &form, &thinking, &config, &model, body)?;

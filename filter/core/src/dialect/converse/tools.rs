@@ -28,6 +28,10 @@ const ESCAPED: &str = "esc_";
 /// A schema that allows every object.
 const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
 
+/// What a model that can't be forced is told instead.
+pub(super) const ASKED: &str =
+    "Give your answer by calling the tool json_tool_call once, and in no other way.";
+
 /// The tools of a request.
 #[derive(Debug)]
 pub(super) struct Config<'a> {
@@ -36,7 +40,7 @@ pub(super) struct Config<'a> {
     pub native: Vec<Json<'a>>,
     /// A tool that the service itself runs.
     system: Option<&'static str>,
-    answer: Option<(Json<'a>, Option<Str<'a>>)>,
+    answer: Option<(Option<Json<'a>>, Option<Str<'a>>)>,
     choice: Option<ToolChoice<'a>>,
     /// Whether the model may make one call only.
     pub single: bool,
@@ -73,7 +77,7 @@ impl<'a> Config<'a> {
             choice: None,
             single: false,
             strict: model.keeps_schemas(),
-            caches: model.caches(),
+            caches: model.caches_tools(),
             lasting: model.caches_for_long(),
         };
         config.single = config.one_call(request, model, to)?;
@@ -103,6 +107,11 @@ impl<'a> Config<'a> {
         }
     }
 
+    /// Whether the model must be told in words how to answer.
+    pub(super) const fn asks(&self) -> bool {
+        self.answer.is_some() && self.choice.is_none()
+    }
+
     /// Whether there is any tool of Converse's own kind. Without one, calls and results may not stand in the messages.
     pub(super) fn present(&self) -> bool {
         !self.functions.is_empty() || self.answer.is_some() || self.system.is_some()
@@ -126,7 +135,7 @@ impl<'a> Config<'a> {
             body.field_text("name", ANSWER);
             let fallback = Str::literal("Give the whole answer as this tool's arguments.");
             body.field_token("description", description.unwrap_or(fallback));
-            input_schema(Some(*schema), body);
+            input_schema(*schema, body);
             body.close(b'}');
             body.close(b'}');
         }

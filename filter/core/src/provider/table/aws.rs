@@ -2,6 +2,7 @@
 
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
+use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, Provider, Quirks};
 use crate::wire::Framing;
 
@@ -37,6 +38,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "/model/{model}/invoke",
         key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
         base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
+        quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata])), ..Quirks::NONE },
         docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
         ..AWS
     },
