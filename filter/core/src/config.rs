@@ -280,6 +280,8 @@ impl Target {
             .filter(|(_, default)| !default.is_empty())
             .map(|(name, default)| ((*name).to_owned(), Setting::Plain((*default).to_owned())))
             .collect();
+        let queried = raw.base_url.as_deref().map(|url| settings_in_query(url, provider.chat));
+        settings.extend(queried.into_iter().flatten());
         settings.extend(raw.settings);
         let mut base = match raw.base_url {
             Some(url) => whole_base(&url, provider),
@@ -340,7 +342,7 @@ impl Target {
     #[must_use]
     pub fn model_for(&self, asked: &str) -> String {
         if !self.model.contains('*') {
-            return self.model.clone();
+            return self.provider.naming.apply(&self.model).into_owned();
         }
         let pattern = self.pattern.as_deref().unwrap_or("*");
         let captured = match pattern.split_once('*') {
@@ -349,7 +351,7 @@ impl Target {
             }
             None => asked,
         };
-        self.model.replacen('*', captured, 1)
+        self.provider.naming.apply(&self.model.replacen('*', captured, 1)).into_owned()
     }
 
     /// A setting's value in the config itself; `None` when it is absent or in the environment.
@@ -379,6 +381,24 @@ fn whole_base(url: &str, provider: &Provider) -> String {
     } else {
         format!("{url}{}", provider.base_suffix)
     }
+}
+
+/// The settings that a whole endpoint's query gives (`?api-version=2024-10-21`), where the row's template has them there.
+fn settings_in_query(url: &str, template: &str) -> Vec<(String, Setting)> {
+    let pairs = |text: &str| -> Vec<(String, String)> {
+        let query = text.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    };
+    let mut found = Vec::new();
+    for (key, slot) in pairs(template) {
+        let name = slot.strip_prefix('{').and_then(|slot| slot.strip_suffix('}'));
+        let given = pairs(url).into_iter().find(|(given, _)| *given == key);
+        if let (Some(name), Some((_, value))) = (name, given) {
+            found.push((name.to_owned(), Setting::Plain(value)));
+        }
+    }
+    found
 }
 
 /// Fills a template's `{name}`s with settings that stand in the config itself. `{model}` stays.
@@ -486,6 +506,10 @@ mod tests {
             assert_eq!(azure(&format!("{host}{base}"), ""), deployment, "{base}");
             assert_eq!(azure(&format!("{host}{base}"), "2024-10-21"), deployment, "{base}");
         }
+        let whole = format!("{host}/openai/deployments/m/chat/completions?api-version=2024-10-21");
+        assert_eq!(target("azure", &whole, "").plain_setting("api_version"), Some("2024-10-21"));
+        assert_eq!(target("azure", &whole, "2025-01-01").plain_setting("api_version"), Some("2025-01-01"));
+        assert_eq!(target("azure", host, "").plain_setting("api_version"), Some("2025-02-01-preview"));
         for (base, version) in [
             ("", "v1"),
             ("", "preview"),

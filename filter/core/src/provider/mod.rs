@@ -7,7 +7,7 @@ mod quirks;
 pub mod table;
 
 pub use listing::markdown_table;
-pub use naming::{beginnings, of_bare_model};
+pub use naming::{Naming, beginnings, of_bare_model};
 pub use quirks::{EmbeddingQuirks, Quirks};
 pub use table::all;
 
@@ -51,6 +51,8 @@ pub struct Provider {
     pub settings: &'static [(&'static str, &'static str)],
     /// Headers that every request carries.
     pub headers: &'static [(&'static str, &'static str)],
+    /// What becomes of a model's name.
+    pub naming: Naming,
     /// The vendor's own rate-limit headers: (its name, OpenAI's).
     pub rate_limits: &'static [(&'static str, &'static str)],
     /// The rows that serve some of the vendor's targets instead: the first that fits counts. For vendors with several

@@ -1,6 +1,51 @@
-//! Which vendor a model's name means when it comes without `provider/`.
+//! Names of models: whose a name without `provider/` is, and what becomes of the name behind the prefix.
+
+use std::borrow::Cow;
 
 use super::{Provider, named};
+
+/// How the name that LiteLLM's users write behind `provider/` becomes the one that the vendor knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// It is the same.
+    Same,
+    /// One of these beginnings, which only say how the model is to be spoken to, is cut off.
+    Without(&'static [&'static str]),
+    /// A name that does not begin with the first stands below the second.
+    Below(&'static str, &'static str),
+    /// `vendor/owner/model` is `owner/model:vendor`, for routers that take the vendor as a suffix.
+    VendorLast,
+    /// `user.app.model` is Clarifai's address of the model.
+    UserAppModel,
+}
+
+impl Naming {
+    /// The vendor's name for `model`.
+    #[must_use]
+    pub fn apply<'m>(self, model: &'m str) -> Cow<'m, str> {
+        match self {
+            Self::Same => Cow::Borrowed(model),
+            Self::Without(words) => {
+                Cow::Borrowed(words.iter().find_map(|word| model.strip_prefix(word)).unwrap_or(model))
+            }
+            Self::Below(root, home) if !model.starts_with(root) => Cow::Owned(format!("{home}{model}")),
+            Self::Below(..) => Cow::Borrowed(model),
+            Self::VendorLast => match model.split_once('/') {
+                Some((vendor, rest)) if rest.contains('/') => Cow::Owned(format!("{rest}:{vendor}")),
+                _ => Cow::Borrowed(model),
+            },
+            Self::UserAppModel => {
+                let mut parts = model.splitn(3, '.');
+                match (parts.next(), parts.next(), parts.next()) {
+                    (Some(user), Some(app), Some(name)) if !model.contains('/') => {
+                        Cow::Owned(format!("https://clarifai.com/{user}/{app}/models/{name}"))
+                    }
+                    _ => Cow::Borrowed(model),
+                }
+            }
+        }
+    }
+}
 
 /// How names begin, and whose they are: the first that fits counts. As LiteLLM's price list has them, so a bare
 /// `gemini-*` is Vertex AI's while the `-latest` names are the Gemini API's own.
@@ -93,6 +138,22 @@ pub fn of_bare_model(name: &str) -> Option<&'static Provider> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_become_the_vendors() {
+        let is = |naming: Naming, model: &str, vendors: &str| assert_eq!(naming.apply(model), vendors);
+        is(Naming::Without(&["o_series/", "gpt5_series/"]), "o_series/my-o3", "my-o3");
+        is(Naming::Without(&["o_series/"]), "my-o3", "my-o3");
+        let fireworks = Naming::Below("accounts/", "accounts/fireworks/models/");
+        is(fireworks, "kimi-k2", "accounts/fireworks/models/kimi-k2");
+        is(fireworks, "accounts/me/deployments/x", "accounts/me/deployments/x");
+        is(Naming::VendorLast, "together/deepseek-ai/DeepSeek-R1", "deepseek-ai/DeepSeek-R1:together");
+        is(Naming::VendorLast, "deepseek-ai/DeepSeek-R1", "deepseek-ai/DeepSeek-R1");
+        is(Naming::VendorLast, "tgi", "tgi");
+        let clarifai = "https://clarifai.com/openai/chat-completion/models/gpt-4.1";
+        is(Naming::UserAppModel, "openai.chat-completion.gpt-4.1", clarifai);
+        is(Naming::UserAppModel, clarifai, clarifai);
+    }
 
     #[test]
     fn bare_names_are_their_owners() {

@@ -37,8 +37,6 @@ pub struct Quirks {
     pub strict_tools: bool,
     /// Whether `metadata` is accepted only beside `store: true`.
     pub metadata_with_store: bool,
-    /// Whether the router takes the vendor behind it as a suffix: LiteLLM's `vendor/owner/model` is `owner/model:vendor`.
-    pub provider_suffix: bool,
     /// Whether the key may be missing (a server of one's own).
     pub key_optional: bool,
     /// Where its embeddings differ.
@@ -83,7 +81,6 @@ impl Quirks {
         flat_content: false,
         strict_tools: true,
         metadata_with_store: false,
-        provider_suffix: false,
         key_optional: false,
         embeddings: EmbeddingQuirks::NONE,
     };

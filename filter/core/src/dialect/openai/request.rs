@@ -73,7 +73,10 @@ impl Writer<'_, '_> {
             return;
         }
         match name {
-            "model" => self.model(body),
+            "model" => {
+                let renamed = quirks.rename.iter().find(|(from, _)| *from == "model");
+                body.field_token(renamed.map_or("model", |(_, to)| *to), self.request.model);
+            }
             "messages" => messages::messages(value, self.to, body),
             "tools" => messages::tools(value, self.to, body),
             // OpenAI's reasoning models refuse the old name of the limit.
@@ -93,23 +96,6 @@ impl Writer<'_, '_> {
                     body.raw(value.text());
                 }
             },
-        }
-    }
-
-    fn model(&self, body: &mut Vec<u8>) {
-        let name = self.request.model;
-        // The spelling is cut, not the meaning: a slash is spelled as itself or, by nobody, as an escape.
-        match name.raw().split_once('/') {
-            Some((vendor, model)) if self.to.provider.quirks.provider_suffix && model.contains('/') => {
-                body.key("model");
-                body.push(b'"');
-                body.extend_from_slice(format!("{model}:{vendor}").as_bytes());
-                body.push(b'"');
-            }
-            _ => {
-                let renamed = self.to.provider.quirks.rename.iter().find(|(from, _)| *from == "model");
-                body.field_token(renamed.map_or("model", |(_, to)| *to), name);
-            }
         }
     }
 

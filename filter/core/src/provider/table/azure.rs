@@ -2,7 +2,7 @@
 
 use super::{COMPATIBLE, HINTS_BUT_USER, OLDER};
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Auth, EmbeddingQuirks, Provider, Quirks, When};
+use crate::provider::{Auth, EmbeddingQuirks, Naming, Provider, Quirks, When};
 
 /// A resource's key, or a token of Entra's that the config gives as LiteLLM's does.
 const KEY_OR_ENTRA: Auth = Auth::HeaderOrToken("api-key", "azure_ad_token");
@@ -79,9 +79,20 @@ static RESOURCE: Provider = Provider {
 static RESOURCE_UNDATED: Provider =
     Provider { auth: KEY_OR_ENTRA, quirks: Quirks { ignored: HINTS_BUT_USER, ..OPENAIS_MODELS }, ..FOUNDRY };
 
+/// LiteLLM's words for a deployment whose name doesn't say that its model reasons.
+const REASONS: &[&str] = &["o_series/", "gpt5_series/"];
+
+/// A deployment that was marked so: every one of them reasons.
+static MARKED: Provider = Provider {
+    naming: Naming::Without(REASONS),
+    quirks: Quirks { reasoning_models: &[""], ..OPENAIS_MODELS },
+    ..DEPLOYMENTS
+};
+
 pub(super) static ROWS: &[Provider] = &[
     Provider {
         instead: &[
+            (When::Model(REASONS), &MARKED),
             (When::Setting("api_version", &["preview", "latest"]), &PREVIEW),
             (When::Setting("api_version", &["v1"]), &UNDATED),
             (When::Base("/openai/v1"), &UNDATED),

@@ -2,7 +2,7 @@
 
 use super::{COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PENALTIES, PLAIN, STORED, UNASKED, ZHIPU};
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Provider, Quirks};
+use crate::provider::{Naming, Provider, Quirks};
 
 pub(super) static ROWS: &[Provider] = &[
     Provider {
@@ -124,6 +124,14 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         name: "cerebras",
+        rate_limits: &[
+            ("x-ratelimit-limit-requests-day", "x-ratelimit-limit-requests"),
+            ("x-ratelimit-remaining-requests-day", "x-ratelimit-remaining-requests"),
+            ("x-ratelimit-reset-requests-day", "x-ratelimit-reset-requests"),
+            ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens"),
+            ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-remaining-tokens"),
+            ("x-ratelimit-reset-tokens-minute", "x-ratelimit-reset-tokens"),
+        ],
         label: "Cerebras",
         base: "https://api.cerebras.ai/v1",
         embeddings: "",
@@ -160,6 +168,7 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         name: "clarifai",
+        naming: Naming::UserAppModel,
         label: "Clarifai",
         base: "https://api.clarifai.com/v2/ext/openai/v1",
         key_env: &["CLARIFAI_API_KEY", "CLARIFAI_PAT"],
@@ -351,6 +360,7 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         name: "fireworks_ai",
+        naming: Naming::Below("accounts/", "accounts/fireworks/models/"),
         label: "Fireworks AI",
         base: "https://api.fireworks.ai/inference/v1",
         key_env: &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"],

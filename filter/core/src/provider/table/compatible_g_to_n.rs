@@ -2,7 +2,7 @@
 
 use super::{COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PLAIN, STORED, UNASKED};
 use crate::openai::{Param, ParamSet};
-use crate::provider::{EmbeddingQuirks, Provider, Quirks};
+use crate::provider::{EmbeddingQuirks, Naming, Provider, Quirks};
 
 pub(super) static ROWS: &[Provider] = &[
     Provider {
@@ -116,7 +116,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["HUGGINGFACE_API_KEY", "HF_TOKEN"],
         base_env: &["HF_API_BASE", "HUGGINGFACE_API_BASE"],
-        quirks: Quirks { provider_suffix: true, ..PLAIN },
+        naming: Naming::VendorLast,
         docs: "https://huggingface.co/docs/inference-providers/tasks/chat-completion",
         ..COMPATIBLE
     },

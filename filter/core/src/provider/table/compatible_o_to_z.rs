@@ -255,6 +255,13 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         name: "together_ai",
+        rate_limits: &[
+            ("x-ratelimit-limit", "x-ratelimit-limit-requests"),
+            ("x-ratelimit-remaining", "x-ratelimit-remaining-requests"),
+            ("x-ratelimit-reset", "x-ratelimit-reset-requests"),
+            ("x-tokenlimit-limit", "x-ratelimit-limit-tokens"),
+            ("x-tokenlimit-remaining", "x-ratelimit-remaining-tokens"),
+        ],
         aliases: &["together"],
         label: "Together AI",
         base: "https://api.together.ai/v1",

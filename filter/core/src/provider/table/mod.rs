@@ -14,7 +14,7 @@ mod mistral;
 mod ollama;
 mod openai;
 
-use super::{Auth, Provider, Quirks};
+use super::{Auth, Naming, Provider, Quirks};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
 use crate::wire::Framing;
@@ -37,6 +37,7 @@ const COMPATIBLE: Provider = Provider {
     base_env: &[],
     settings: &[],
     headers: &[],
+    naming: Naming::Same,
     rate_limits: &[],
     instead: &[],
     error_name: "",
