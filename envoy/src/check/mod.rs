@@ -4,6 +4,8 @@
 //! meaning.
 
 pub mod environment;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::fmt::Write as _;

@@ -74,6 +74,11 @@ impl Walk<'_> {
 
     /// A value that may have one of several shapes.
     fn choice(&mut self, node: &Node, choices: &[Value], key: &str, secret: bool) -> Option<Value> {
+        let choices: Vec<&Value> =
+            choices.iter().filter(|choice| kind(follow(self.root, choice)) != "null").collect();
+        if let [only] = choices.as_slice() {
+            return self.value(node, only, key, secret);
+        }
         let constants: Vec<&str> =
             choices.iter().filter_map(|choice| choice.get("const").and_then(Value::as_str)).collect();
         if let Data::Text(text) = &node.data
@@ -97,7 +102,7 @@ impl Walk<'_> {
             self.problems.error(node.at, key, says);
             return None;
         }
-        for choice in choices {
+        for choice in &choices {
             let mut problems = Problems::new(self.problems.lenient);
             let mut inner = Walk { root: self.root, environment: self.environment, problems: &mut problems };
             let value = inner.value(node, choice, key, secret);
@@ -109,7 +114,6 @@ impl Walk<'_> {
         let shapes: Vec<String> = choices
             .iter()
             .map(|choice| follow(self.root, choice))
-            .filter(|choice| kind(choice) != "null")
             .map(|choice| expected(kind(choice), choice))
             .collect();
         self.problems.error(node.at, key, format!("must be {}", shapes.join(" or ")));

@@ -35,17 +35,11 @@ const SETTINGS_ENV: &[(&str, &[&str])] = &[
     ("azure_ad_token", &["AZURE_AD_TOKEN"]),
     ("vertex_project", &["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"]),
     ("vertex_location", &["VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION"]),
-    ("vertex_credentials", &["GOOGLE_APPLICATION_CREDENTIALS"]),
 ];
 
 /// Settings that are secrets.
-const SECRET_SETTINGS: &[&str] = &[
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "azure_ad_token",
-    "vertex_credentials",
-];
+const SECRET_SETTINGS: &[&str] =
+    &["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "azure_ad_token"];
 
 /// An entry being read: what every step needs.
 struct Entry<'a> {
@@ -110,6 +104,11 @@ impl Entry<'_> {
     fn warning(&mut self, key: &str, says: impl Into<String>) {
         let (at, key) = (self.place(key), self.key(key));
         self.problems.warning(at, &key, says);
+    }
+
+    fn strict(&mut self, key: &str, says: impl Into<String>) {
+        let (at, key) = (self.place(key), self.key(key));
+        self.problems.strict(at, &key, says);
     }
 
     /// The vendor and its model.
@@ -181,6 +180,13 @@ impl Entry<'_> {
         let serving = row.for_target(&upstream, base_url.as_deref().unwrap_or_default(), &setting);
         let settings = self.settings(serving);
         let api_key = self.api_key(serving, &settings);
+        for (at, name) in params.additional_drop_params.iter().enumerate() {
+            if name.contains(['.', '[']) {
+                let path = format!("litellm_params.additional_drop_params.{at}");
+                let says = format!("'{name}' is a path: only whole parameters can be left out");
+                self.strict(&path, says);
+            }
+        }
         let config = TargetConfig {
             id: info.id.clone().unwrap_or_default(),
             provider: row.name.to_owned(),
@@ -379,7 +385,6 @@ fn given(params: &LitellmParams) -> impl Iterator<Item = (&'static str, &str)> {
         ("aws_region_name", &params.aws_region_name),
         ("vertex_project", &params.vertex_project),
         ("vertex_location", &params.vertex_location),
-        ("vertex_credentials", &params.vertex_credentials),
     ]
     .into_iter()
     .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))

@@ -75,7 +75,7 @@ pub struct LitellmParams {
     /// Stronger than `litellm_settings.drop_params`.
     #[serde(default)]
     pub drop_params: Option<bool>,
-    /// Parameters that are always left out; `tools[*].strict`-like paths are not supported.
+    /// Parameters that are always left out, by their names.
     #[serde(default)]
     pub additional_drop_params: Vec<String>,
     /// Parameters of OpenAI's that pass although the provider's table says it can't express them.
@@ -120,10 +120,6 @@ pub struct LitellmParams {
     /// Google Cloud: the location.
     #[serde(default, alias = "vertex_ai_location")]
     pub vertex_location: Option<String>,
-    /// Google Cloud: a service account's key, as JSON or as the path of a file.
-    #[serde(default, alias = "vertex_ai_credentials")]
-    #[schemars(extend("x-secret" = true))]
-    pub vertex_credentials: Option<String>,
     /// Everything else: default parameters.
     #[serde(flatten)]
     pub params: BTreeMap<String, Value>,
