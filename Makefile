@@ -52,7 +52,8 @@ $(BINDGEN):
 .PHONY: build
 build: .cache/rust-targets ## Build dragoman.wasm and the command that carries it
 	$(CARGO) build --release --target wasm32-wasip1 -p dragoman-filter
-	$(CARGO) build --release -p dragoman
+	@# The command waits for people, not they for it: linking it slowly is for the wasm alone.
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) build --release -p dragoman
 
 .PHONY: probe
 probe: .cache/rust-targets
