@@ -376,11 +376,12 @@ fn whole_base(url: &str, provider: &Provider) -> String {
             url = url.split_once(&format!("{fixed}/")).map_or(url, |(base, _)| base);
         }
     }
-    if provider.base_suffix.is_empty() || url.ends_with(provider.base_suffix) {
-        url.to_owned()
-    } else {
-        format!("{url}{}", provider.base_suffix)
-    }
+    // A base may have the suffix, or its first segments, already.
+    let suffix = provider.base_suffix;
+    let ends = suffix.match_indices('/').skip(1).map(|(at, _)| at).chain([suffix.len()]);
+    let parts = ends.filter_map(|at| suffix.split_at_checked(at));
+    let missing = parts.filter(|(had, _)| url.ends_with(had)).map(|(_, missing)| missing).last();
+    format!("{url}{}", missing.unwrap_or(suffix))
 }
 
 /// The settings that a whole endpoint's query gives (`?api-version=2024-10-21`), where the row's template has them there.
@@ -510,6 +511,10 @@ mod tests {
         assert_eq!(target("azure", &whole, "").plain_setting("api_version"), Some("2024-10-21"));
         assert_eq!(target("azure", &whole, "2025-01-01").plain_setting("api_version"), Some("2025-01-01"));
         assert_eq!(target("azure", host, "").plain_setting("api_version"), Some("2025-02-01-preview"));
+        for base in ["", "/openai", "/openai/v1", "/openai/v1/chat/completions"] {
+            let target = target("azure", &format!("{host}{base}"), "v1");
+            assert_eq!(target.address.path, "/openai/v1", "{base}");
+        }
         for (base, version) in [
             ("", "v1"),
             ("", "preview"),

@@ -1,11 +1,12 @@
-//! Anthropic itself.
+//! Anthropic itself, and what others who serve its language share with it.
 
 use super::COMPATIBLE;
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, Provider, Quirks};
 
-pub(super) static ROWS: &[Provider] = &[Provider {
+/// Anthropic's own Messages API.
+pub(super) const MESSAGES: Provider = Provider {
     name: "anthropic",
     label: "Anthropic",
     dialect: &dialect::anthropic::ANTHROPIC,
@@ -37,4 +38,6 @@ pub(super) static ROWS: &[Provider] = &[Provider {
     },
     docs: "https://platform.claude.com/docs/en/api/messages/create",
     ..COMPATIBLE
-}];
+};
+
+pub(super) static ROWS: &[Provider] = &[MESSAGES];

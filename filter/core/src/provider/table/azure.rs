@@ -1,5 +1,6 @@
 //! Microsoft's two doors to models: Azure OpenAI and Azure AI Foundry.
 
+use super::anthropic::MESSAGES;
 use super::{COMPATIBLE, HINTS_BUT_USER, OLDER};
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, EmbeddingQuirks, Naming, Provider, Quirks, When};
@@ -89,6 +90,19 @@ static MARKED: Provider = Provider {
     ..DEPLOYMENTS
 };
 
+/// Claude, in Anthropic's language.
+/// Source: <https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/how-to/use-foundry-models-claude>.
+static CLAUDE: Provider = Provider {
+    name: "azure_ai",
+    label: "Azure AI Foundry",
+    base: "",
+    base_suffix: "/anthropic/v1",
+    auth: Auth::HeaderOrToken("x-api-key", "azure_ad_token"),
+    key_env: &["AZURE_AI_API_KEY"],
+    base_env: &["AZURE_AI_API_BASE"],
+    ..MESSAGES
+};
+
 pub(super) static ROWS: &[Provider] = &[
     Provider {
         instead: &[
@@ -101,6 +115,7 @@ pub(super) static ROWS: &[Provider] = &[
     },
     Provider {
         instead: &[
+            (When::Model(&["claude"]), &CLAUDE),
             (When::Base("/openai/v1"), &RESOURCE_UNDATED),
             (When::Host(".services.ai.azure.com"), &RESOURCE),
         ],
