@@ -8,6 +8,8 @@ mod cluster;
 mod filter;
 mod listener;
 mod process;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 use std::path::PathBuf;

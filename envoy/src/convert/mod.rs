@@ -5,6 +5,8 @@
 mod routes;
 mod secrets;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,133 @@
+//! What is rendered, against the files in `include/`; `UPDATE_EXPECT=1` writes them anew.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use dragoman_core::config::Role;
+use serde_json::Value;
+
+use super::{Site, bootstrap, text};
+use crate::check::{Environment, Problems};
+use crate::convert::{self, Plan};
+use crate::version;
+use crate::yaml::Node;
+
+fn include(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("include").join(name)
+}
+
+fn plan(yaml: &str) -> Plan {
+    let mut problems = Problems::new(false);
+    let plan = convert::load(
+        yaml,
+        Environment::of(|_| Some("sk-of-the-environment".to_owned())),
+        false,
+        &mut problems,
+    );
+    assert!(!problems.fatal(), "{}", problems.report("c".as_ref()));
+    plan.unwrap()
+}
+
+fn site(role: Role) -> Site {
+    Site {
+        listen: ("127.0.0.1".to_owned(), 4000),
+        admin: ("127.0.0.1".to_owned(), 9901),
+        version: version::CURRENT,
+        wasm: "/etc/dragoman/dragoman.wasm".into(),
+        roots: "/etc/ssl/certs/ca-certificates.crt".into(),
+        role,
+        access_log: false,
+    }
+}
+
+fn sample() -> Plan {
+    // The sample's keys are references, so that its variables need no value here; its addresses are its own.
+    let yaml = fs::read_to_string(include("config.yaml")).unwrap();
+    let mut problems = Problems::new(false);
+    let environment =
+        Environment::of(|name| name.ends_with("_KEY").then(|| "sk-of-the-environment".to_owned()));
+    convert::load(&yaml, environment, false, &mut problems).unwrap()
+}
+
+#[test]
+fn the_committed_parts_are_what_is_rendered() {
+    let plan = sample();
+    let mut stale = Vec::new();
+    for (folder, role) in [("", Role::Gateway), ("inline", Role::Inline)] {
+        let site = site(role);
+        let mut files = text::includes(&plan, &site);
+        files.push(("envoy.yaml", text::yaml(&bootstrap(&plan, &site))));
+        for (name, text) in files {
+            let path = include(folder).join(name);
+            if env::var_os("UPDATE_EXPECT").is_some() {
+                fs::write(&path, &text).unwrap();
+            }
+            if fs::read_to_string(&path).unwrap_or_default() != text {
+                stale.push(path);
+            }
+        }
+    }
+    assert!(stale.is_empty(), "stale, write them anew with UPDATE_EXPECT=1: {stale:?}");
+}
+
+#[test]
+fn rendering_is_deterministic_and_without_secrets() {
+    let yaml = "model_list:\n- model_name: m\n  litellm_params: {model: openai/a, api_key: sk-literal, extra_headers: \
+                {authorization: sk-header}}\ngeneral_settings: {master_key: sk-master}\n";
+    for role in [Role::Gateway, Role::Inline] {
+        let render = || text::yaml(&bootstrap(&plan(yaml), &site(role)));
+        let once = render();
+        assert_eq!(once, render());
+        assert!(!once.contains("sk-"), "{once}");
+        assert!(once.contains("DRAGOMAN_SECRET_3"));
+        assert_eq!(Node::parse(&once).unwrap().0.to_json(), bootstrap(&plan(yaml), &site(role)));
+    }
+}
+
+/// Everything in `value` under the key `key`.
+fn all<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                if name == key {
+                    found.push(inner);
+                }
+                all(inner, key, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| all(item, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn all_roles_share_one_vm_and_the_upstream_role_is_the_same_everywhere() {
+    let rendered = bootstrap(&sample(), &site(Role::Gateway));
+    let mut vms = Vec::new();
+    all(&rendered, "vm_config", &mut vms);
+    assert!(vms.len() >= 4 && vms.windows(2).all(|pair| pair[0] == pair[1]));
+    let clusters = &rendered["static_resources"]["clusters"];
+    let mut filters = Vec::new();
+    all(clusters, "http_filters", &mut filters);
+    assert_eq!(filters.len(), clusters.as_array().unwrap().len());
+    assert!(filters.windows(2).all(|pair| pair[0] == pair[1]));
+    let mut none = Vec::new();
+    let inline = bootstrap(&sample(), &site(Role::Inline));
+    all(&inline["static_resources"]["clusters"], "http_filters", &mut none);
+    assert!(none.is_empty());
+}
+
+#[test]
+fn a_version_is_told_what_it_can_do() {
+    let rendered = |version: &str| {
+        let site = Site { version: version.parse().unwrap(), ..site(Role::Gateway) };
+        bootstrap(&sample(), &site)
+    };
+    let (old, new) = (rendered("1.36"), rendered("1.37"));
+    assert!(!old.to_string().contains("hold_heads") && new.to_string().contains("hold_heads"));
+    let buffer =
+        |v: &Value| v["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"].as_u64();
+    assert_eq!((buffer(&old), buffer(&new)), (Some(36 * 1024 * 1024), Some(32 * 1024)));
+    let scoped = |v: &Value| v["stats_config"].to_string().contains("dragoman_scope");
+    assert!(scoped(&old) && scoped(&rendered("1.38")) && !scoped(&rendered("1.39")));
+}
