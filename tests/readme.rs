@@ -15,7 +15,8 @@ fn the_readmes_table_of_providers_is_made_from_the_rows() {
     let to = page.find(END).expect(END);
     let table = markdown_table();
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, format!("{}{table}{}", &page[..from], &page[to..])).expect("README.md can be written");
+        std::fs::write(&path, format!("{}{table}{}", &page[..from], &page[to..]))
+            .expect("README.md can be written");
         return;
     }
     let how = "the README's table of providers is stale: UPDATE_EXPECT=1 cargo test -p dragoman-tests --test readme";

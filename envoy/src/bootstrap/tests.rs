@@ -18,12 +18,9 @@ fn include(name: &str) -> PathBuf {
 
 fn plan(yaml: &str) -> Plan {
     let mut problems = Problems::new(false);
-    let plan = convert::load(
-        yaml,
-        Environment::of(|_| Some("sk-of-the-environment".to_owned())),
-        false,
-        &mut problems,
-    );
+    let environment =
+        Environment::of(|name| name.ends_with("_KEY").then(|| "sk-of-the-environment".to_owned()));
+    let plan = convert::load(yaml, environment, false, &mut problems);
     assert!(!problems.fatal(), "{}", problems.report("c".as_ref()));
     plan.unwrap()
 }
@@ -41,12 +38,7 @@ fn site(role: Role) -> Site {
 }
 
 fn sample() -> Plan {
-    // The sample's keys are references, so that its variables need no value here; its addresses are its own.
-    let yaml = fs::read_to_string(include("config.yaml")).unwrap();
-    let mut problems = Problems::new(false);
-    let environment =
-        Environment::of(|name| name.ends_with("_KEY").then(|| "sk-of-the-environment".to_owned()));
-    convert::load(&yaml, environment, false, &mut problems).unwrap()
+    plan(&fs::read_to_string(include("config.yaml")).unwrap())
 }
 
 #[test]
