@@ -75,7 +75,7 @@ impl Dialect for Cohere {
             body.close(b']');
         }
         for (param, name) in SAME {
-            if let Some(value) = request.param(*param) {
+            if let Some(value) = request.param(*param).filter(|value| !param.neutral(*value)) {
                 body.field(name, value);
             }
         }

@@ -13,6 +13,7 @@ use crate::openai::{ChatRequest, Content, Message, Part, Role, ToolCall};
 /// Appends the `messages` field.
 pub(super) fn write(request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) -> Result<(), Error> {
     let mut ids = CallIds::default();
+    let mut before = Role::System;
     body.key("messages");
     body.open(b'[');
     for (index, message) in request.messages()?.iter().enumerate() {
@@ -20,37 +21,70 @@ pub(super) fn write(request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) 
         if message.role == Role::Assistant && silent(message) {
             continue;
         }
+        let role = placed(message.role, before);
+        if role == Role::User && before == Role::Tool {
+            bridge(body);
+        }
+        before = role;
         body.open(b'{');
-        match message.role {
-            Role::System | Role::Developer => body.field_text("role", "system"),
-            Role::User => body.field_text("role", "user"),
-            Role::Assistant => body.field_text("role", "assistant"),
-            Role::Tool => body.field_text("role", "tool"),
-        }
+        body.field_text("role", name(role));
         content(message, index, to, body)?;
-        if !message.tool_calls.is_empty() {
-            body.key("tool_calls");
-            body.open(b'[');
-            message.tool_calls.iter().for_each(|made| call(made, &mut ids, body));
-            body.close(b']');
-        }
-        if message.role == Role::Assistant
-            && let Some(prefix) = message.raw.field("prefix").filter(|prefix| prefix.as_bool().is_some())
-        {
-            body.field("prefix", prefix);
-        }
-        if message.role == Role::Tool {
-            if let Some(id) = message.tool_call_id {
-                body.field_text("tool_call_id", &ids.of(&id.plain()));
-            }
-            if let Some(name) = message.name {
-                body.field_token("name", name);
-            }
+        match message.role {
+            Role::Assistant => calls_and_prefix(message, &mut ids, body),
+            Role::Tool => result_of(message, &mut ids, body),
+            Role::System | Role::Developer | Role::User => {}
         }
         body.close(b'}');
     }
     body.close(b']');
     Ok(())
+}
+
+const fn name(role: Role) -> &'static str {
+    match role {
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    }
+}
+
+/// The role that a message may have behind one of the role `before`. Instructions behind an answer or a tool's result
+/// are refused ("Unexpected role 'system' after role 'assistant'"): there the user gives them.
+const fn placed(role: Role, before: Role) -> Role {
+    match (role, before) {
+        (Role::System | Role::Developer, Role::Assistant | Role::Tool) => Role::User,
+        _ => role,
+    }
+}
+
+/// What must stand between a tool's result and the user's next word: most models refuse "role 'user' after role 'tool'".
+fn bridge(body: &mut Vec<u8>) {
+    body.open(b'{');
+    body.field_text("role", "assistant");
+    body.field_text("content", "OK");
+    body.close(b'}');
+}
+
+fn calls_and_prefix(message: &Message<'_>, ids: &mut CallIds, body: &mut Vec<u8>) {
+    if !message.tool_calls.is_empty() {
+        body.key("tool_calls");
+        body.open(b'[');
+        message.tool_calls.iter().for_each(|made| call(made, ids, body));
+        body.close(b']');
+    }
+    if let Some(prefix) = message.raw.field("prefix").filter(|prefix| prefix.as_bool().is_some()) {
+        body.field("prefix", prefix);
+    }
+}
+
+fn result_of(message: &Message<'_>, ids: &mut CallIds, body: &mut Vec<u8>) {
+    if let Some(id) = message.tool_call_id {
+        body.field_text("tool_call_id", &ids.of(&id.plain()));
+    }
+    if let Some(name) = message.name {
+        body.field_token("name", name);
+    }
 }
 
 fn silent(message: &Message<'_>) -> bool {

@@ -11,7 +11,7 @@ mod reply;
 use super::{Dialect, StreamDecoder, unsupported};
 use crate::config::Target;
 use crate::error::Error;
-use crate::json::{Json, Out};
+use crate::json::{Json, Out, Str};
 use crate::openai::{
     ChatRequest, EmbeddingWriter, EmbeddingsRequest, FunctionTool, Param, ParamSet, Sink, Tool, ToolChoice,
 };
@@ -80,7 +80,8 @@ impl Dialect for Mistral {
             body.field("max_tokens", limit);
         }
         for (param, name) in SAME {
-            if let Some(value) = request.param(*param) {
+            // `logprobs: false` is an error for models without them.
+            if let Some(value) = request.param(*param).filter(|value| !param.neutral(*value)) {
                 body.field(name, value);
             }
         }
@@ -94,7 +95,7 @@ impl Dialect for Mistral {
         if request.stream {
             body.field("stream", Json::trusted("true"));
         }
-        for (key, value) in request.beyond(SUPPORTED) {
+        for (key, value) in request.beyond(SUPPORTED).filter(|(key, _)| !key.is("thinking")) {
             body.token(key);
             body.push(b':');
             body.raw(value.text());
@@ -192,11 +193,14 @@ fn service_tier(request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// How hard the model thinks. The Magistral models always think and know no effort; what they have is a prompt that
-/// makes them show it. LiteLLM writes such a prompt itself; Mistral's own has been the better one since it exists.
+/// How hard the model thinks, also when it is said by Anthropic's switch, as LiteLLM's users do. The Magistral models
+/// always think and know no effort; what they have is a prompt that makes them show it. LiteLLM writes such a prompt
+/// itself; Mistral's own has been the better one since it exists.
 /// Source: <https://docs.mistral.ai/capabilities/reasoning>.
 fn reasoning(request: &ChatRequest<'_>, body: &mut Vec<u8>) -> Result<(), Error> {
-    let Some(effort) = request.string(Param::ReasoningEffort)? else { return Ok(()) };
+    let switch = request.field("thinking").and_then(|thinking| thinking.field("type")).and_then(Json::as_str);
+    let switched = switch.map(|word| Str::literal(if word.is("disabled") { "none" } else { "high" }));
+    let Some(effort) = request.string(Param::ReasoningEffort)?.or(switched) else { return Ok(()) };
     if !request.model.plain().starts_with("magistral") {
         body.field_token("reasoning_effort", effort);
     } else if !effort.is("none") && request.field("prompt_mode").is_none() {

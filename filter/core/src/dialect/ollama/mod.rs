@@ -69,10 +69,14 @@ impl Dialect for Ollama {
                 Some(ResponseFormat::JsonSchema { schema, .. }) => body.field("format", schema),
             }
         }
-        if request.field("think").is_none()
-            && let Some(effort) = request.string(Param::ReasoningEffort)?
-        {
-            body.field("think", Json::trusted(think(effort)?));
+        if request.field("think").is_none() {
+            if let Some(effort) = request.string(Param::ReasoningEffort)? {
+                body.field("think", Json::trusted(think(effort)?));
+            } else if let Some(word) = request.field("thinking").and_then(|thinking| thinking.field("type")) {
+                // Anthropic's switch, as LiteLLM's users say it.
+                let off = word.as_str().is_some_and(|word| word.is("disabled"));
+                body.field("think", Json::trusted(if off { "false" } else { "true" }));
+            }
         }
         for param in [Param::Logprobs, Param::TopLogprobs] {
             if let Some(value) = request.param(param) {
@@ -168,7 +172,7 @@ fn options(request: &ChatRequest<'_>, body: &mut Vec<u8>) -> Result<(), Error> {
     if stop != "[]" {
         fields.push((Str::literal("stop"), Json::trusted(&stop)));
     }
-    fields.extend(request.beyond(SUPPORTED));
+    fields.extend(request.beyond(SUPPORTED).filter(|(key, _)| !key.is("thinking")));
     options_of(fields.into_iter(), request.field("options"), body)
 }
 
