@@ -70,6 +70,8 @@ pub(super) fn encode<'a>(
     }
     if let Some(version) = form.version_in_body {
         body.field_text("anthropic_version", version);
+    }
+    if form.betas_in_body {
         write_betas(request, body);
     }
     thought.write(body);

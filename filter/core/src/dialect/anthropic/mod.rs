@@ -22,25 +22,35 @@ use crate::openai::{ChatRequest, Param, ParamSet, Sink};
 
 /// The language as Anthropic itself speaks it.
 pub static ANTHROPIC: Anthropic =
-    Anthropic { model_in_body: true, stream_in_body: true, version_in_body: None };
+    Anthropic { model_in_body: true, stream_in_body: true, version_in_body: None, betas_in_body: false };
 
-/// As Bedrock's `invoke` takes it: model and stream are in the path, the version in the body.
+/// As Bedrock's `invoke` takes it: model and stream are in the path, version and betas in the body.
 /// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html>.
-pub static IN_BEDROCK: Anthropic =
-    Anthropic { model_in_body: false, stream_in_body: false, version_in_body: Some("bedrock-2023-05-31") };
+pub static IN_BEDROCK: Anthropic = Anthropic {
+    model_in_body: false,
+    stream_in_body: false,
+    version_in_body: Some("bedrock-2023-05-31"),
+    betas_in_body: true,
+};
 
 /// As Vertex's `rawPredict` takes it: the model is in the path, the version in the body.
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>.
-pub static IN_VERTEX: Anthropic =
-    Anthropic { model_in_body: false, stream_in_body: true, version_in_body: Some("vertex-2023-10-16") };
+pub static IN_VERTEX: Anthropic = Anthropic {
+    model_in_body: false,
+    stream_in_body: true,
+    version_in_body: Some("vertex-2023-10-16"),
+    betas_in_body: false,
+};
 
 /// Anthropic's Messages.
 #[derive(Debug)]
 pub struct Anthropic {
     model_in_body: bool,
     stream_in_body: bool,
-    /// `anthropic_version`; betas are then in the body too.
+    /// `anthropic_version`, where it is no header.
     version_in_body: Option<&'static str>,
+    /// Whether `anthropic_beta` is in the body and no header.
+    betas_in_body: bool,
 }
 
 /// OpenAI's parameters that have a meaning here.
@@ -74,7 +84,7 @@ impl Dialect for Anthropic {
     }
 
     fn headers(&self, request: &ChatRequest<'_>, headers: &mut Vec<(&'static str, String)>) {
-        if self.version_in_body.is_none() {
+        if !self.betas_in_body {
             headers.extend(encode::betas(request).map(|beta| ("anthropic-beta", beta.to_owned())));
         }
     }

@@ -299,7 +299,6 @@ impl Choice {
             sink.piece(self.index, if thought { Piece::Reasoning(text) } else { Piece::Text(text) });
         }
         if let Some(signature) = signature {
-            comma(&mut self.signatures);
             self.signatures.token(signature);
         }
         if let Some(blob) = &part.inline

@@ -5,6 +5,17 @@ use crate::dialect;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, Provider, Quirks};
 
+/// Hints that change no answer: Claude keeps nothing, and caches by breakpoints.
+pub(super) const CLAUDE: Quirks = Quirks {
+    ignored: ParamSet::of(&[
+        Param::Store,
+        Param::Prediction,
+        Param::PromptCacheKey,
+        Param::PromptCacheRetention,
+    ]),
+    ..Quirks::NONE
+};
+
 /// Anthropic's own Messages API.
 pub(super) const MESSAGES: Provider = Provider {
     name: "anthropic",
@@ -26,16 +37,7 @@ pub(super) const MESSAGES: Provider = Provider {
         ("anthropic-ratelimit-tokens-limit", "x-ratelimit-limit-tokens"),
         ("anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-tokens"),
     ],
-    quirks: Quirks {
-        // Hints that change no answer: Anthropic keeps nothing, and caches by breakpoints.
-        ignored: ParamSet::of(&[
-            Param::Store,
-            Param::Prediction,
-            Param::PromptCacheKey,
-            Param::PromptCacheRetention,
-        ]),
-        ..Quirks::NONE
-    },
+    quirks: CLAUDE,
     docs: "https://platform.claude.com/docs/en/api/messages/create",
     ..COMPATIBLE
 };

@@ -1,5 +1,6 @@
 //! AWS: Bedrock and SageMaker. Bedrock's OpenAI-compatible endpoint stands among the compatible vendors.
 
+use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
@@ -40,6 +41,21 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
         quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata])), ..Quirks::NONE },
         docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        ..AWS
+    },
+    Provider {
+        // Claude in Anthropic's own language; all that `invoke` serves else is better asked by Converse.
+        name: "bedrock_invoke",
+        aliases: &["bedrock/invoke"],
+        label: "Claude on Amazon Bedrock",
+        dialect: &dialect::anthropic::IN_BEDROCK,
+        chat: "/model/{model}/invoke",
+        stream: "/model/{model}/invoke-with-response-stream",
+        embeddings: "",
+        key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+        base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
+        quirks: CLAUDE,
+        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
         ..AWS
     },
     Provider {

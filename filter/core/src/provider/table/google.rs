@@ -1,5 +1,6 @@
 //! Google: the Gemini API, and Vertex AI with all that it serves.
 
+use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
@@ -36,6 +37,18 @@ static VERTEX_ENDPOINT: Provider = Provider {
     ..VERTEX
 };
 
+/// Claude, in Anthropic's own language.
+/// Source: <https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai>.
+static VERTEX_CLAUDE: Provider = Provider {
+    label: "Claude on Vertex AI",
+    dialect: &dialect::anthropic::IN_VERTEX,
+    chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:rawPredict",
+    stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:streamRawPredict",
+    quirks: CLAUDE,
+    docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+    ..VERTEX
+};
+
 /// Open models that Vertex AI serves as a service, in OpenAI's language.
 static VERTEX_OPEN_MODELS: Provider = Provider {
     label: "Vertex AI open models",
@@ -63,6 +76,7 @@ pub(super) static ROWS: &[Provider] = &[
     Provider {
         aliases: &["vertex_ai_beta"],
         instead: &[
+            (When::Model(&["claude"]), &VERTEX_CLAUDE),
             (When::Model(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]), &VERTEX_ENDPOINT),
             (
                 When::Model(&[
