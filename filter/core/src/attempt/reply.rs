@@ -309,15 +309,15 @@ impl Attempt {
             let target = &*self.target;
             let mut judge = |event: &[u8]| {
                 let data = events::data(event);
+                if failure.is_some() {
+                    return Fate::Drop;
+                }
                 if data == b"[DONE]" {
                     *done = true;
                     return Fate::Pass;
                 }
                 *finished |= events::contains(data, b"\"finish_reason\":\"")
                     || events::contains(data, b"\"finish_reason\": \"");
-                if failure.is_some() {
-                    return Fate::Drop;
-                }
                 if events::contains(data, b"\"error\"") {
                     failure = error_event(event, data);
                     if failure.is_some() {
