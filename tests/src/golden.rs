@@ -11,6 +11,7 @@
 //! | `endpoint` | `embeddings` where the case is not about chat; its `reply.json` is in the format that `request.json` asks for |
 //! | `env.json` | the environment: the whole exchange is made, not only a body is translated; needs `request.json` |
 //! | `head.json` | where that request goes and with which headers |
+//! | `reply-headers.json` | headers of the reply to that request, beside its `content-type` |
 //! | `openai.json` | what the client of a whole answer gets, compared as JSON |
 //! | `openai.sse` | what the client of a stream gets, byte for byte, however the stream is cut |
 //!
@@ -64,6 +65,7 @@ const INPUTS: &[&str] = &[
     "status",
     "endpoint",
     "env.json",
+    "reply-headers.json",
 ];
 
 /// The files that are expected output.
@@ -128,7 +130,11 @@ impl Case {
             None => 200,
         };
         if let Some(variables) = self.file("env.json") {
-            let exchange = Exchange::new(self.file("request.json"), endpoint, text, variables)?;
+            let mut exchange = Exchange::new(self.file("request.json"), endpoint, text, variables)?;
+            if let Some(headers) = self.file("reply-headers.json") {
+                exchange.reply_headers = serde_json::from_slice(headers)
+                    .map_err(|error| format!("reply-headers.json: {error}"))?;
+            }
             outcome.insert("head.json", exchange.head()?);
             if let Some(body) = self.file("reply.json") {
                 outcome.insert("openai.json", exchange.reply(status, "application/json", &[body])?);
@@ -136,6 +142,11 @@ impl Case {
             if let Some(body) = self.file("reply.sse") {
                 let client = |pieces: &[&[u8]]| exchange.reply(status, "text/event-stream", pieces);
                 outcome.insert("openai.sse", under_all_cuts(body, client)?);
+            }
+            if let Some(body) = self.file("reply.b64") {
+                let binary = "application/vnd.amazon.eventstream";
+                let client = |pieces: &[&[u8]]| exchange.reply(status, binary, pieces);
+                outcome.insert("openai.sse", under_all_cuts(&unbase64(body)?, client)?);
             }
             return Ok(outcome);
         }
@@ -203,6 +214,7 @@ struct Exchange<'c> {
     endpoint: Endpoint,
     target: Rc<Target>,
     variables: BTreeMap<String, String>,
+    reply_headers: BTreeMap<String, String>,
 }
 
 impl<'c> Exchange<'c> {
@@ -214,7 +226,8 @@ impl<'c> Exchange<'c> {
     ) -> Result<Self, String> {
         let request = request.ok_or("env.json needs request.json")?;
         let variables = serde_json::from_slice(variables).map_err(|error| format!("env.json: {error}"))?;
-        Ok(Self { request, endpoint, target: Rc::new(Target::from_json(target)?), variables })
+        let target = Rc::new(Target::from_json(target)?);
+        Ok(Self { request, endpoint, target, variables, reply_headers: BTreeMap::new() })
     }
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
@@ -239,14 +252,16 @@ impl<'c> Exchange<'c> {
     /// What the client gets for a reply that comes in these pieces.
     fn reply(&self, status: u16, content_type: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
         let (mut attempt, _) = self.begin().map_err(|error| error.message)?;
-        attempt.head(status, &[("content-type".to_owned(), content_type.to_owned())], false);
+        let mut headers: Vec<(String, String)> = self.reply_headers.clone().into_iter().collect();
+        headers.push(("content-type".to_owned(), content_type.to_owned()));
+        attempt.head(status, &headers, false);
         let mut out = Vec::new();
         for piece in pieces {
             out.extend(attempt.body(piece, false).bytes.unwrap_or_else(|| piece.to_vec()));
         }
         out.extend(attempt.body(&[], true).bytes.unwrap_or_default());
         match attempt.failure() {
-            Some(error) if !content_type.contains("event-stream") => Ok(failure(error)),
+            Some(error) if content_type == "application/json" => Ok(failure(error)),
             _ => Ok(out),
         }
     }

@@ -5,6 +5,7 @@ use crate::config::Target;
 use crate::dialect::{self, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
+use crate::meter::Usage;
 use crate::openai::{ChunkWriter, CompletionWriter, EmbeddingWriter, Sink};
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
@@ -55,6 +56,8 @@ pub(super) struct Whole {
     unusable: Option<Error>,
     /// The provider's name for the failure, where a header gives it.
     error_name: Option<String>,
+    /// The tokens of an embeddings request, where a header gives them.
+    input_tokens: Option<u64>,
     gathered: Vec<u8>,
 }
 
@@ -119,8 +122,11 @@ impl Attempt {
         let length = header(headers, "content-length").and_then(|length| length.parse().ok());
         let unusable = unusable.map(Error::garbled);
         let error_name = header(headers, self.target.provider.error_name).map(str::to_owned);
+        let input_tokens = header(headers, self.target.provider.input_tokens);
+        let input_tokens = input_tokens.and_then(|count| count.parse().ok());
+        let gathered = Vec::new();
         self.reply =
-            Reply::Whole(Whole { status, length, framed, unusable, error_name, gathered: Vec::new() });
+            Reply::Whole(Whole { status, length, framed, unusable, error_name, input_tokens, gathered });
         HeadPlan { hold: true, edits }
     }
 
@@ -209,7 +215,7 @@ impl Attempt {
             return self.failed(error);
         }
         if self.endpoint == Endpoint::Embeddings {
-            return self.embeddings(body, moved);
+            return self.embeddings(whole, body, moved);
         }
         if self.stream {
             return self.streamed_whole(whole, body);
@@ -239,10 +245,13 @@ impl Attempt {
     }
 
     /// A list of vectors, in the format that the client wants.
-    fn embeddings(&mut self, body: &[u8], moved: bool) -> Step {
+    fn embeddings(&mut self, whole: &Whole, body: &[u8], moved: bool) -> Step {
         let mut writer = EmbeddingWriter::new(crate::json::escaped(&self.model), self.base64);
         if let Err(error) = self.target.provider.dialect.decode_embeddings(body, &mut writer) {
             return self.failed(error);
+        }
+        if let (None, Some(input)) = (writer.counted(), whole.input_tokens) {
+            writer.usage(Usage { input, ..Usage::default() });
         }
         self.usage = writer.counted();
         if writer.passes() {

@@ -10,6 +10,7 @@ pub mod gemini;
 pub mod mistral;
 pub mod ollama;
 pub mod openai;
+pub mod titan;
 
 use crate::config::Target;
 use crate::error::{Error, Said};

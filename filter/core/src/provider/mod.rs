@@ -60,6 +60,8 @@ pub struct Provider {
     pub instead: &'static [(When, &'static Self)],
     /// The header that names a failure where the body doesn't; empty where there is none.
     pub error_name: &'static str,
+    /// The header that counts an embeddings request's tokens where the body doesn't; empty where there is none.
+    pub input_tokens: &'static str,
     /// Where the vendor differs from its dialect.
     pub quirks: Quirks,
     /// The vendor's page that this row was made from.

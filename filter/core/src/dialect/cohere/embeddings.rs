@@ -15,9 +15,16 @@ use crate::openai::{EmbeddingWriter, EmbeddingsRequest};
 /// choice.
 const PURPOSE: &str = "search_document";
 
-pub(super) fn encode(request: &EmbeddingsRequest<'_>, to: &Target, body: &mut Vec<u8>) -> Result<(), Error> {
+pub(super) fn encode(
+    request: &EmbeddingsRequest<'_>,
+    model_in_body: bool,
+    to: &Target,
+    body: &mut Vec<u8>,
+) -> Result<(), Error> {
     body.open(b'{');
-    body.field_token("model", request.model);
+    if model_in_body {
+        body.field_token("model", request.model);
+    }
     let mut purpose = PURPOSE;
     if let Input::Native(items) = request.input {
         body.field("inputs", items);

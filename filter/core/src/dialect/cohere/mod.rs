@@ -17,11 +17,17 @@ use crate::openai::{
 };
 
 /// The language.
-pub static COHERE: Cohere = Cohere;
+pub static COHERE: Cohere = Cohere { model_in_body: true };
+
+/// As Bedrock's `invoke` takes its embeddings: the model is in the path.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html>.
+pub static IN_BEDROCK: Cohere = Cohere { model_in_body: false };
 
 /// Cohere's Chat API, version 2.
 #[derive(Debug)]
-pub struct Cohere;
+pub struct Cohere {
+    model_in_body: bool,
+}
 
 const SUPPORTED: ParamSet = ParamSet::of(&[
     Param::Stream,
@@ -116,7 +122,7 @@ impl Dialect for Cohere {
         to: &'a Target,
         body: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        embeddings::encode(request, to, body)
+        embeddings::encode(request, self.model_in_body, to, body)
     }
 
     fn decode_embeddings(&self, body: &[u8], writer: &mut EmbeddingWriter) -> Result<(), Error> {

@@ -25,8 +25,11 @@ pub(super) const ANSWER: &str = "json_tool_call";
 /// What begins a name that stands for one which Converse would not take.
 const ESCAPED: &str = "esc_";
 
-/// A schema that allows every object.
-const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
+/// The schema of an answer that has none: any object.
+const ANY_JSON: &str = r#"{"type":"object","additionalProperties":true}"#;
+
+/// The schema of a tool without arguments.
+const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// What a model that can't be forced is told instead.
 pub(super) const ASKED: &str =
@@ -135,7 +138,7 @@ impl<'a> Config<'a> {
             body.field_text("name", ANSWER);
             let fallback = Str::literal("Give the whole answer as this tool's arguments.");
             body.field_token("description", description.unwrap_or(fallback));
-            input_schema(*schema, body);
+            input_schema(Some(schema.unwrap_or(Json::trusted(ANY_JSON))), body);
             body.close(b'}');
             body.close(b'}');
         }
@@ -252,7 +255,7 @@ fn input_schema(schema: Option<Json<'_>>, body: &mut Vec<u8>) {
             }
             body.close(b'}');
         }
-        _ => body.raw(ANY_OBJECT),
+        _ => body.raw(NO_ARGUMENTS),
     }
     body.close(b'}');
 }

@@ -90,7 +90,9 @@ fn value(target: &Target, (setting, variable): Source, env: &Env<'_>) -> Option<
 
 /// The region: the setting, else what the host says (`bedrock-runtime.eu-central-1.amazonaws.com`).
 fn region(target: &Target, env: &Env<'_>) -> Result<String, Error> {
-    if let Some(region) = target.settings.get(REGION).and_then(|setting| setting.value(env)) {
+    if let Some(region) =
+        target.settings.get(REGION).and_then(|setting| setting.value(env)).filter(|region| !region.is_empty())
+    {
         return Ok(region);
     }
     let mut labels = target.address.host.split('.').skip(1);

@@ -73,3 +73,84 @@ fn key(target: &Target, env: &Env<'_>) -> Result<Option<String>, Error> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/\
+                       eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+    fn headers(target: &str, variables: &[(&str, &str)]) -> Result<Vec<(String, String)>, Error> {
+        let target = Target::from_json(target).unwrap();
+        let mut request = Outgoing {
+            authority: target.address.authority(),
+            path: format!("/model/{}/converse-stream", ARN.replace(':', "%3A").replace('/', "%2F")),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: br#"{"messages":[]}"#.to_vec(),
+        };
+        let env = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        authorize(&target, &mut request, &env, 1_772_323_199)?;
+        Ok(request.headers.split_off(1))
+    }
+
+    fn bedrock(more: &str) -> String {
+        format!(
+            r#"{{"id":"t","provider":"bedrock","model":"{ARN}","settings":{{"aws_region_name":"eu-central-1"{more}}}}}"#
+        )
+    }
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    const KEYS: [(&str, &str); 2] = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\n"),
+    ];
+
+    fn value<'h>(headers: &'h [(String, String)], name: &str) -> &'h str {
+        &headers.iter().find(|(known, _)| known == name).unwrap().1
+    }
+
+    /// The signatures are those that AWS's Python SDK makes of the same requests.
+    #[test]
+    fn aws_signs_with_what_the_environment_or_the_config_gives() {
+        let signed = headers(&bedrock(""), &KEYS).unwrap();
+        assert_eq!(
+            value(&signed, "authorization"),
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260228/eu-central-1/bedrock/aws4_request, \
+             SignedHeaders=content-type;host;x-amz-date, \
+             Signature=070515aeeee5b245d97c5173eda8281d13462e4a3e1df2a0a27000625e6d7405"
+        );
+        assert_eq!((signed.len(), value(&signed, "x-amz-date")), (2, "20260228T235959Z"));
+        let temporary = [KEYS[0], KEYS[1], ("AWS_SESSION_TOKEN", "TOKEN/x==")];
+        let signed = headers(&bedrock(""), &temporary).unwrap();
+        assert_eq!(value(&signed, "x-amz-security-token"), "TOKEN/x==");
+        let signature = "b958fedf5dcfbdaf830a96b55b0f9c85270d738320e32fbe26a2def70d740378";
+        assert!(value(&signed, "authorization").ends_with(signature));
+        // A key of the config's own takes no token from the environment.
+        let own = format!(r#","aws_access_key_id":"AKIDEXAMPLE","aws_secret_access_key":"{SECRET}""#);
+        let signed = headers(&bedrock(&own), &temporary).unwrap();
+        let signature = "070515aeeee5b245d97c5173eda8281d13462e4a3e1df2a0a27000625e6d7405";
+        assert!(value(&signed, "authorization").ends_with(signature));
+    }
+
+    #[test]
+    fn aws_takes_an_api_key_or_leaves_the_signature_to_envoy() {
+        let keyed = bedrock("").replace(r#""settings""#, r#""api_key":{"env":"KEY"},"settings""#);
+        let signed = headers(&keyed, &[("KEY", "ABSK-1")]).unwrap();
+        assert_eq!(signed, [("authorization".to_owned(), "Bearer ABSK-1".to_owned())]);
+        assert!(headers(&bedrock(r#","aws_signer":"envoy""#), &[]).unwrap().is_empty());
+        let wrong = headers(&bedrock(r#","aws_signer":"me""#), &KEYS).unwrap_err();
+        assert!(wrong.message.contains("aws_signer"), "{wrong:?}");
+        let missing = headers(&bedrock(""), &KEYS[..1]).unwrap_err();
+        assert!(missing.message.contains("AWS_SECRET_ACCESS_KEY"), "{missing:?}");
+        // Without the setting the host tells the region.
+        let elsewhere = r#"{"id":"t","provider":"bedrock","model":"m",
+            "base_url":"https://vpce-1a-2b.bedrock-runtime.us-gov-west-1.vpce.amazonaws.com"}"#;
+        let signed = headers(elsewhere, &KEYS).unwrap();
+        assert!(value(&signed, "authorization").contains("/20260228/us-gov-west-1/bedrock/aws4_request"));
+        let nowhere = elsewhere.replace("us-gov-west-1", "here");
+        assert!(headers(&nowhere, &KEYS).unwrap_err().message.contains("aws_region_name"));
+    }
+}

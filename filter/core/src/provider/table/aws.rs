@@ -4,7 +4,7 @@ use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Auth, Provider, Quirks};
+use crate::provider::{Auth, EmbeddingQuirks, Provider, Quirks, When};
 use crate::wire::Framing;
 
 /// Where the region and the credential come from; an `aws_signer: envoy` leaves the signing to Envoy.
@@ -28,20 +28,77 @@ const AWS: Provider = Provider {
     ..COMPATIBLE
 };
 
+/// Bedrock, in its own language.
+const BEDROCK: Provider = Provider {
+    name: "bedrock",
+    aliases: &["bedrock_converse", "bedrock/converse"],
+    label: "Amazon Bedrock",
+    dialect: &dialect::converse::CONVERSE,
+    chat: "/model/{model}/converse",
+    stream: "/model/{model}/converse-stream",
+    embeddings: "",
+    key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+    base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
+    quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata])), ..Quirks::NONE },
+    docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+    ..AWS
+};
+
+/// Its models that embed are asked in their own languages.
+const EMBEDDING: Provider = Provider {
+    chat: "",
+    stream: "",
+    embeddings: "/model/{model}/invoke",
+    input_tokens: "x-amzn-bedrock-input-token-count",
+    quirks: Quirks {
+        embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },
+        ..Quirks::NONE
+    },
+    docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html",
+    ..BEDROCK
+};
+
+static TITAN: Provider = Provider { dialect: &dialect::titan::TITAN, ..EMBEDDING };
+
+/// The first generation has one size of vector.
+static TITAN_1: Provider = Provider {
+    dialect: &dialect::titan::TITAN,
+    quirks: Quirks {
+        embeddings: EmbeddingQuirks { unsupported: &["dimensions"], ..EMBEDDING.quirks.embeddings },
+        ..EMBEDDING.quirks
+    },
+    ..EMBEDDING
+};
+
+static COHERE: Provider = Provider { dialect: &dialect::cohere::IN_BEDROCK, ..EMBEDDING };
+
 pub(super) static ROWS: &[Provider] = &[
     Provider {
-        name: "bedrock",
-        aliases: &["bedrock_converse", "bedrock/converse"],
-        label: "Amazon Bedrock",
-        dialect: &dialect::converse::CONVERSE,
-        chat: "/model/{model}/converse",
-        stream: "/model/{model}/converse-stream",
-        embeddings: "/model/{model}/invoke",
-        key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
-        base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
-        quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata])), ..Quirks::NONE },
-        docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
-        ..AWS
+        instead: &[
+            (When::Model(&["amazon.titan-embed-text-v1", "amazon.titan-embed-g1"]), &TITAN_1),
+            (When::Model(&["amazon.titan-embed"]), &TITAN),
+            (
+                When::Model(&["cohere.embed", "us.cohere.embed", "eu.cohere.embed", "global.cohere.embed"]),
+                &COHERE,
+            ),
+        ],
+        ..BEDROCK
+    },
+    Provider {
+        name: "bedrock/invoke",
+        aliases: &[],
+        label: "Amazon Bedrock (Anthropic Messages)",
+        dialect: &dialect::anthropic::IN_BEDROCK,
+        chat: "/model/{model}/invoke",
+        stream: "/model/{model}/invoke-with-response-stream",
+        quirks: Quirks {
+            // The server's tools and tiers are Anthropic's own service's.
+            unsupported: ParamSet::of(&[Param::WebSearchOptions, Param::ServiceTier]),
+            ignored: HINTS.and(ParamSet::of(&[Param::Store, Param::Prediction])),
+            ..Quirks::NONE
+        },
+        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
+        ..BEDROCK
     },
     Provider {
         // Claude in Anthropic's own language; all that `invoke` serves else is better asked by Converse.

@@ -41,6 +41,7 @@ const COMPATIBLE: Provider = Provider {
     rate_limits: &[],
     instead: &[],
     error_name: "",
+    input_tokens: "",
     quirks: PLAIN,
     docs: "",
 };
