@@ -85,22 +85,6 @@ pub(super) static ROWS: &[Provider] = &[
         ..BEDROCK
     },
     Provider {
-        name: "bedrock/invoke",
-        aliases: &[],
-        label: "Amazon Bedrock (Anthropic Messages)",
-        dialect: &dialect::anthropic::IN_BEDROCK,
-        chat: "/model/{model}/invoke",
-        stream: "/model/{model}/invoke-with-response-stream",
-        quirks: Quirks {
-            // The server's tools and tiers are Anthropic's own service's.
-            unsupported: ParamSet::of(&[Param::WebSearchOptions, Param::ServiceTier]),
-            ignored: HINTS.and(ParamSet::of(&[Param::Store, Param::Prediction])),
-            ..Quirks::NONE
-        },
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
-        ..BEDROCK
-    },
-    Provider {
         // Claude in Anthropic's own language; all that `invoke` serves else is better asked by Converse.
         name: "bedrock_invoke",
         aliases: &["bedrock/invoke"],
@@ -108,12 +92,13 @@ pub(super) static ROWS: &[Provider] = &[
         dialect: &dialect::anthropic::IN_BEDROCK,
         chat: "/model/{model}/invoke",
         stream: "/model/{model}/invoke-with-response-stream",
-        embeddings: "",
-        key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
-        base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
-        quirks: CLAUDE,
+        quirks: Quirks {
+            // The tools and tiers of Anthropic's own service.
+            unsupported: ParamSet::of(&[Param::WebSearchOptions, Param::ServiceTier]),
+            ..CLAUDE
+        },
         docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
-        ..AWS
+        ..BEDROCK
     },
     Provider {
         name: "sagemaker_chat",
