@@ -56,7 +56,7 @@ pub(super) fn encode<'a>(
     to: &'a Target,
     body: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let model = Model::named(&request.model.plain());
+    let model = Model::named(&request.model.plain(), form);
     let mut talk = Conversation::read(&request.messages()?, model, to)?;
     let tools = Toolbox::read(request, model, to)?;
     let thought = Thought::read(request, model, to, tools.forced(), talk.lost_thoughts())?;

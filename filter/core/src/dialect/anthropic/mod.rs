@@ -21,8 +21,18 @@ use crate::error::Error;
 use crate::openai::{ChatRequest, Param, ParamSet, Sink};
 
 /// The language as Anthropic itself speaks it.
-pub static ANTHROPIC: Anthropic =
-    Anthropic { model_in_body: true, stream_in_body: true, version_in_body: None, betas_in_body: false };
+pub static ANTHROPIC: Anthropic = Anthropic {
+    model_in_body: true,
+    stream_in_body: true,
+    version_in_body: None,
+    betas_in_body: false,
+    elsewhere: false,
+    schemas_since: (4, 5),
+};
+
+/// As Azure's Foundry takes it.
+/// Source: <https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/how-to/use-foundry-models-claude>.
+pub static IN_FOUNDRY: Anthropic = Anthropic { elsewhere: true, ..ANTHROPIC };
 
 /// As Bedrock's `invoke` takes it: model and stream are in the path, version and betas in the body.
 /// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html>.
@@ -31,6 +41,8 @@ pub static IN_BEDROCK: Anthropic = Anthropic {
     stream_in_body: false,
     version_in_body: Some("bedrock-2023-05-31"),
     betas_in_body: true,
+    elsewhere: true,
+    schemas_since: (4, 5),
 };
 
 /// As Vertex's `rawPredict` takes it: the model is in the path, the version in the body.
@@ -40,6 +52,8 @@ pub static IN_VERTEX: Anthropic = Anthropic {
     stream_in_body: true,
     version_in_body: Some("vertex-2023-10-16"),
     betas_in_body: false,
+    elsewhere: true,
+    schemas_since: (4, 6),
 };
 
 /// Anthropic's Messages.
@@ -51,6 +65,11 @@ pub struct Anthropic {
     version_in_body: Option<&'static str>,
     /// Whether `anthropic_beta` is in the body and no header.
     betas_in_body: bool,
+    /// Whether it is not Anthropic's own cloud, the only one that takes system messages between the others.
+    elsewhere: bool,
+    /// The first version of the models that follows schemas there.
+    /// Source: <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>.
+    schemas_since: (u32, u32),
 }
 
 /// OpenAI's parameters that have a meaning here.

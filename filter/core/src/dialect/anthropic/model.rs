@@ -10,14 +10,18 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>,
 //! <https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages>.
 
+use super::Anthropic;
+
 /// A model, as its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Model {
     /// Major and minor; (0, 0) when the name tells none.
     version: (u32, u32),
     family: Family,
-    /// Whether the name has the form that another cloud gives it.
+    /// Whether another cloud than Anthropic's serves it.
     elsewhere: bool,
+    /// The first version that follows schemas there.
+    schemas_since: (u32, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +55,9 @@ pub(super) enum Off {
 }
 
 impl Model {
-    /// Reads a name.
-    pub(super) fn named(name: &str) -> Self {
+    /// Reads the name of a model that speaks the language in this form.
+    pub(super) fn named(name: &str, form: &Anthropic) -> Self {
         let name = name.to_ascii_lowercase();
-        let elsewhere = name.contains('@') || name.contains("anthropic.");
         let own = name.split_once("claude").map(|(_, rest)| rest).unwrap_or_default();
         let family = [
             ("haiku", Family::Haiku),
@@ -75,7 +78,7 @@ impl Model {
             None if family == Family::Fable => (4, 7),
             None => (0, 0),
         };
-        Self { version, family, elsewhere }
+        Self { version, family, elsewhere: form.elsewhere, schemas_since: form.schemas_since }
     }
 
     const fn since(self, major: u32, minor: u32) -> bool {
@@ -93,6 +96,11 @@ impl Model {
             (3..=4, _) => 64_000,
             _ => 128_000,
         }
+    }
+
+    /// Whether it can think at all; a model that can't be told is taken at its client's word.
+    pub(super) const fn can_think(self) -> bool {
+        self.version.0 == 0 || self.since(3, 7)
     }
 
     pub(super) const fn thinks(self) -> Thinks {
@@ -136,7 +144,7 @@ impl Model {
 
     /// Whether a JSON schema for the answer, and strict tools, are understood.
     pub(super) const fn follows_schemas(self) -> bool {
-        self.since(4, 5)
+        self.since(self.schemas_since.0, self.schemas_since.1)
     }
 
     /// Whether it can be made to call a tool.
@@ -164,6 +172,10 @@ fn is_version(word: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn model(name: &str) -> Model {
+        Model::named(name, &crate::dialect::anthropic::ANTHROPIC)
+    }
+
     #[test]
     fn names_tell_versions() {
         for (name, version) in [
@@ -180,18 +192,22 @@ mod tests {
             ("my-alias", (0, 0)),
             ("MiniMax-M2", (0, 0)),
         ] {
-            assert_eq!(Model::named(name).version, version, "{name}");
+            assert_eq!(model(name).version, version, "{name}");
         }
     }
 
     #[test]
     fn abilities_come_with_versions() {
-        let model = Model::named;
         assert_eq!(model("claude-haiku-4-5").thinks(), Thinks::Budget);
         assert_eq!(model("claude-sonnet-4-6").thinks(), Thinks::Adaptive);
         assert!(model("claude-opus-4-6").samples() && !model("claude-opus-4-7").samples());
         assert!(model("claude-opus-4-8").takes_system_messages());
-        assert!(!model("anthropic.claude-opus-4-8").takes_system_messages());
+        let foundry = Model::named("claude-opus-4-8", &crate::dialect::anthropic::IN_FOUNDRY);
+        assert!(!foundry.takes_system_messages() && foundry.follows_schemas());
+        let vertex = |name| Model::named(name, &crate::dialect::anthropic::IN_VERTEX);
+        assert!(!vertex("claude-sonnet-4-5").follows_schemas());
+        assert!(vertex("claude-sonnet-4-6").follows_schemas());
+        assert!(!model("claude-3-5-haiku-latest").can_think() && model("my-alias").can_think());
         assert!(!model("claude-sonnet-5").takes_system_messages());
         assert!(model("claude-sonnet-5-5").takes_system_messages());
         assert_eq!(model("claude-opus-5").thinking_off(), Off::Type("disabled"));

@@ -32,13 +32,12 @@ pub(super) enum Thinking<'a> {
 pub(super) struct Thought<'a> {
     pub thinking: Thinking<'a>,
     pub effort: Option<&'static str>,
-    /// The limit, as its own text where the client gave it.
-    limit: Limit<'a>,
+    limit: Limit,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Limit<'a> {
-    Given(Json<'a>),
+enum Limit {
+    Given(u64),
     Default(u64),
 }
 
@@ -67,15 +66,21 @@ impl<'a> Thought<'a> {
     ) -> Result<Self, Error> {
         let given = limit(request)?;
         let limit = match given {
-            Some((_, text)) => Limit::Given(text),
+            Some(tokens) => Limit::Given(tokens),
             None => Limit::Default(to.max_output_tokens.unwrap_or_else(|| model.max_tokens())),
         };
-        let effort = effort(request)?;
+        let mut effort = effort(request)?;
+        if effort.is_some_and(|effort| effort != "none") && !model.can_think() {
+            if !to.drop_params {
+                return Err(unsupported(Param::ReasoningEffort, to));
+            }
+            effort = None;
+        }
         let mut thought = Self { thinking: Thinking::Unasked, effort: None, limit };
         if let Some(own) = request.field("thinking") {
             thought.take(own, effort, model);
         } else if let Some(effort) = effort {
-            thought.ask(effort, given.map(|(tokens, _)| tokens), model, forced, lost);
+            thought.ask(effort, given, model, forced, lost);
         }
         Ok(thought)
     }
@@ -153,8 +158,7 @@ impl<'a> Thought<'a> {
     /// Writes `max_tokens` and `thinking`.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self.limit {
-            Limit::Given(text) => out.field("max_tokens", text),
-            Limit::Default(tokens) => out.field_number("max_tokens", tokens),
+            Limit::Given(tokens) | Limit::Default(tokens) => out.field_number("max_tokens", tokens),
         }
         match self.thinking {
             Thinking::Unasked => {}
@@ -181,10 +185,9 @@ impl<'a> Thought<'a> {
 }
 
 /// The client's limit on output tokens.
-fn limit<'a>(request: &ChatRequest<'a>) -> Result<Option<(u64, Json<'a>)>, Error> {
-    let Some(text) = request.max_output() else { return Ok(None) };
-    let tokens = text.as_u64().ok_or_else(|| wrong("max_tokens", "a whole number"))?;
-    Ok(Some((tokens, text)))
+fn limit(request: &ChatRequest<'_>) -> Result<Option<u64>, Error> {
+    let Some(given) = request.max_output() else { return Ok(None) };
+    given.as_u64().map(Some).ok_or_else(|| wrong("max_tokens", "a whole number"))
 }
 
 /// The client's effort: OpenAI's words, and those that LiteLLM adds.

@@ -2,6 +2,7 @@
 
 use super::anthropic::MESSAGES;
 use super::{COMPATIBLE, HINTS_BUT_USER, OLDER};
+use crate::dialect;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, EmbeddingQuirks, Naming, Provider, Quirks, When};
 
@@ -96,6 +97,7 @@ static CLAUDE: Provider = Provider {
     name: "azure_ai",
     label: "Azure AI Foundry",
     base: "",
+    dialect: &dialect::anthropic::IN_FOUNDRY,
     base_suffix: "/anthropic/v1",
     auth: Auth::HeaderOrToken("x-api-key", "azure_ad_token"),
     key_env: &["AZURE_AI_API_KEY"],
