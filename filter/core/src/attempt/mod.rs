@@ -127,3 +127,38 @@ impl Attempt {
         self.failure.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The changes to the head of a reply by `provider` with one header.
+    fn edits(provider: &str, name: &str, value: &str) -> Vec<Edit> {
+        let target = format!(
+            r#"{{"id":"t","provider":"{provider}","model":"m","settings":{{"aws_region_name":"eu-west-1"}},
+                "api_key":"k"}}"#
+        );
+        let world = World { env: &|_| None, now: 1, id: "id", hold_heads: false };
+        let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
+        let target = Rc::new(Target::from_json(&target).unwrap());
+        let body = Body::read(body.to_vec()).unwrap();
+        let (mut attempt, _) = Attempt::begin(target, Endpoint::Chat, &body, &world).unwrap();
+        let headers = [("content-type", "application/json"), (name, value)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        attempt.head(400, &headers, false).edits
+    }
+
+    #[test]
+    fn a_requests_id_and_its_limits_stand_where_openais_clients_look() {
+        for (provider, own, openai) in [
+            ("anthropic", "request-id", "x-request-id"),
+            ("bedrock", "x-amzn-requestid", "x-request-id"),
+            ("mistral", "mistral-correlation-id", "x-request-id"),
+            ("mistral", "x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests"),
+            ("cohere", "x-trial-endpoint-call-remaining", "x-ratelimit-remaining-requests"),
+        ] {
+            let edits = edits(provider, own, "v1");
+            assert!(edits.contains(&(openai, Some("v1".to_owned()))), "{provider}: {edits:?}");
+        }
+    }
+}

@@ -130,7 +130,7 @@ impl Attempt {
         HeadPlan { hold: true, edits }
     }
 
-    /// Rate-limit headers by OpenAI's names, where the provider has its own.
+    /// Rate limits and the request's id under OpenAI's names, where the provider has its own.
     fn rate_limits(&self, headers: &[(String, String)], edits: &mut Vec<Edit>) {
         for (own, openai) in self.target.provider.rate_limits {
             if let Some(value) = header(headers, own) {

@@ -53,7 +53,8 @@ pub struct Provider {
     pub headers: &'static [(&'static str, &'static str)],
     /// What becomes of a model's name.
     pub naming: Naming,
-    /// The vendor's own rate-limit headers: (its name, OpenAI's).
+    /// The vendor's own names of reply headers that OpenAI's clients read, its rate limits and the request's id:
+    /// (its name, OpenAI's).
     pub rate_limits: &'static [(&'static str, &'static str)],
     /// The rows that serve some of the vendor's targets instead: the first that fits counts. For vendors with several
     /// languages or addresses; such a row has this one's name, or a line of its own in the table.

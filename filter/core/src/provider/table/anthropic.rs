@@ -32,6 +32,7 @@ pub(super) const MESSAGES: Provider = Provider {
     // Resets are left under their own names: Anthropic gives a date where OpenAI gives a duration.
     // <https://platform.claude.com/docs/en/api/rate-limits#response-headers>
     rate_limits: &[
+        ("request-id", "x-request-id"),
         ("anthropic-ratelimit-requests-limit", "x-ratelimit-limit-requests"),
         ("anthropic-ratelimit-requests-remaining", "x-ratelimit-remaining-requests"),
         ("anthropic-ratelimit-tokens-limit", "x-ratelimit-limit-tokens"),

@@ -23,6 +23,7 @@ const AWS: Provider = Provider {
     auth: Auth::SigV4 { service: "bedrock" },
     framing: Framing::EventStream,
     settings: SETTINGS,
+    rate_limits: &[("x-amzn-requestid", "x-request-id")],
     error_name: "x-amzn-errortype",
     quirks: Quirks { ignored: HINTS, ..Quirks::NONE },
     ..COMPATIBLE

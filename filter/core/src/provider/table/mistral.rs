@@ -15,6 +15,7 @@ const MISTRAL: Provider = Provider {
         ..Quirks::NONE
     },
     rate_limits: &[
+        ("mistral-correlation-id", "x-request-id"),
         ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests"),
         ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests"),
         ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens"),
