@@ -77,6 +77,17 @@ impl<'a> Str<'a> {
         Cow::Owned(unescape(self.raw))
     }
 
+    /// Whether it means white space only, or nothing. Tells by the first character that is none.
+    #[must_use]
+    pub fn is_blank(self) -> bool {
+        let rest = self.raw.trim_start();
+        match rest.as_bytes() {
+            [] => true,
+            [b'\\', ..] => self.plain().trim_start().is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether the meaning equals `text`.
     #[must_use]
     pub fn is(self, text: &str) -> bool {
@@ -328,6 +339,25 @@ impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<T> {
     }
 }
 
+/// Which of `names` (at most 32) stand in `text` as whole tokens, a bit each: one pass that tells whether a closer reading
+/// is worth its time. A name in a string's inside may be taken for one, never the other way round, as long as nobody
+/// spells it with escapes.
+#[must_use]
+pub fn mentions(text: &str, names: &[&str]) -> u32 {
+    let bytes = text.as_bytes();
+    let mut found = 0;
+    for quote in memchr::memchr_iter(b'"', bytes) {
+        let rest = bytes.get(quote + 1..).unwrap_or_default();
+        for (bit, name) in names.iter().enumerate().take(32) {
+            let tail = rest.strip_prefix(name.as_bytes());
+            if tail.is_some_and(|tail| tail.first() == Some(&b'"')) {
+                found |= 1 << bit;
+            }
+        }
+    }
+    found
+}
+
 /// Declares a borrowed view of an object: a struct whose fields are all optional, and its [`FromJson`].
 ///
 /// Unknown keys are skipped, of a repeated key the last one counts, `null` is absent.
@@ -389,6 +419,17 @@ mod tests {
         let spelled = escaped(text);
         assert_eq!(Str::spelled(&spelled).plain(), text);
         assert_eq!(serde_json::from_str::<String>(&format!("\"{spelled}\"")).unwrap(), text);
+    }
+
+    #[test]
+    fn blanks_and_mentions() {
+        for blank in ["", "  ", r"\n\t ", r" \u0020", r"\u00a0"] {
+            assert!(Str::spelled(blank).is_blank(), "{blank:?}");
+        }
+        for said in ["a", " a", r"\n.", r"\u0041", r"\\"] {
+            assert!(!Str::spelled(said).is_blank(), "{said:?}");
+        }
+        assert_eq!(mentions(r#"{"a":1,"bc":["ab"]}"#, &["a", "b", "bc"]), 0b101);
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn spelled(out: &mut Vec<u8>, key: &str, spelling: &str) {
 
 /// Whether a spelling means nothing but white space.
 pub(super) fn is_blank(spelling: &str) -> bool {
-    Str::spelled(spelling).plain().trim().is_empty()
+    Str::spelled(spelling).is_blank()
 }
 
 /// A call's id in the alphabet that Anthropic takes (`^[a-zA-Z0-9_-]+$`): other vendors' ids, in a conversation that

@@ -4,10 +4,10 @@
 //! marks) comes back in the next request, and may then go to one that refuses it.
 
 use crate::config::Target;
-use crate::json::{Json, Kind, Out, Str};
+use crate::json::{Json, Kind, Out, Str, mentions};
 
 /// Keys of a message that LiteLLM's gateway and this one add to answers for clients; no provider takes them back.
-const OURS: &[&str] = &["thinking_blocks", "provider_specific_fields"];
+const OURS: [&str; 2] = ["thinking_blocks", "provider_specific_fields"];
 
 struct Editor<'t> {
     to: &'t Target,
@@ -20,13 +20,15 @@ struct Editor<'t> {
 /// Writes the field `messages`.
 pub(super) fn messages(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
     let quirks = &to.provider.quirks;
-    let has = |needle: &str| raw.text().contains(needle);
+    // Most requests need no edit, and are large: one look tells.
+    let found = mentions(raw.text(), &["cache_control", "reasoning_content", "developer", OURS[0], OURS[1]]);
+    let has = |bit: u32| found & (1 << bit) != 0;
     let editor = Editor {
         to,
-        cache_control: !quirks.cache_control && has("\"cache_control\""),
-        reasoning: quirks.reasoning != "reasoning_content" && has("\"reasoning_content\""),
-        developer: !quirks.developer && has("\"developer\""),
-        ours: OURS.iter().any(|name| has(name)),
+        cache_control: !quirks.cache_control && has(0),
+        reasoning: quirks.reasoning != "reasoning_content" && has(1),
+        developer: !quirks.developer && has(2),
+        ours: has(3) || has(4),
     };
     if !(editor.cache_control || editor.reasoning || editor.developer || editor.ours || quirks.flat_content) {
         return body.field("messages", raw);
@@ -116,8 +118,9 @@ fn flat(key: Str<'_>, content: Json<'_>, body: &mut Vec<u8>) {
 /// Writes the field `tools`.
 pub(super) fn tools(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
     let quirks = &to.provider.quirks;
-    let marks = !quirks.cache_control && raw.text().contains("\"cache_control\"");
-    let strict = !quirks.strict_tools && raw.text().contains("\"strict\"");
+    let found = mentions(raw.text(), &["cache_control", "strict"]);
+    let marks = !quirks.cache_control && found & 1 != 0;
+    let strict = !quirks.strict_tools && found & 2 != 0;
     if !marks && !strict {
         return body.field("tools", raw);
     }

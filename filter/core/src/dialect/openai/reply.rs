@@ -1,5 +1,7 @@
 //! Replies that are OpenAI's but for a word: the word is changed where it stands, every other byte passes.
 
+use memchr::memmem;
+
 use crate::json::{Cursor, Invalid, Kind, Str};
 use crate::openai::FinishReason;
 
@@ -12,7 +14,7 @@ const OTHER: &str = "reasoning";
 /// `text`, a whole reply or an event's data, with reasoning under the key that clients know and finish reasons in OpenAI's
 /// words; `None` when nothing has to change.
 pub(super) fn amend(text: &str) -> Option<String> {
-    let renamed = text.contains("\"reasoning\"");
+    let renamed = memmem::find(text.as_bytes(), b"\"reasoning\"").is_some();
     if !renamed && !odd_finish(text) {
         return None;
     }
@@ -66,17 +68,11 @@ fn reasoning_key<'a>(message: &mut Cursor<'a>) -> Result<Option<Str<'a>>, Invali
 
 /// Whether some finish reason may be in a vendor's own words.
 fn odd_finish(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((_, tail)) = rest.split_once("\"finish_reason\":") {
-        let value = tail.trim_ascii_start();
-        let fine =
-            ["null", "\"stop\"", "\"length\"", "\"tool_calls\""].iter().any(|word| value.starts_with(word));
-        if !fine {
-            return true;
-        }
-        rest = tail;
-    }
-    false
+    const KEY: &str = "\"finish_reason\":";
+    memmem::find_iter(text.as_bytes(), KEY).any(|at| {
+        let value = text.get(at + KEY.len()..).unwrap_or_default().trim_ascii_start();
+        !["null", "\"stop\"", "\"length\"", "\"tool_calls\""].iter().any(|word| value.starts_with(word))
+    })
 }
 
 /// OpenAI's word for a finish reason, where the vendor's is another that is known to mean the same.
