@@ -446,6 +446,10 @@ fn classify(status: u16, hints: &[Option<&str>], message: &str) -> Kind {
         if said(CONTEXT_WINDOW) {
             return Kind::ContextWindow;
         }
+        // Anthropic says 400 when the account is empty.
+        if said(&["credit balance is too low"]) {
+            return Kind::PaymentRequired;
+        }
         if said(CONTENT_POLICY) {
             return Kind::ContentPolicy;
         }

@@ -47,6 +47,14 @@ pub(super) fn betas<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'
     BETAS.iter().filter(needed).map(|(_, _, beta)| *beta)
 }
 
+/// The betas that a client asks for in its body, in the form that Bedrock takes.
+pub(super) fn asked_betas(request: &ChatRequest<'_>) -> Vec<String> {
+    let asked = request.field("anthropic_beta").map(Json::items).unwrap_or_default();
+    let asked = asked.into_iter().filter_map(|beta| beta.as_str().map(|beta| beta.plain().into_owned()));
+    // A header's value: no line ends, and no list in a list.
+    asked.filter(|beta| beta.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')).collect()
+}
+
 /// Fields that OpenAI's API doesn't define and that are written from their meaning.
 const TAKEN: &[&str] = &["thinking", "output_config", "top_k"];
 
@@ -93,6 +101,7 @@ pub(super) fn encode<'a>(
             "system" => !talk.system.is_empty(),
             "stop_sequences" => stops,
             "anthropic_version" => form.version_in_body.is_some(),
+            "anthropic_beta" => !form.betas_in_body,
             name => TAKEN.contains(&name),
         };
         if !taken {

@@ -104,7 +104,9 @@ impl Dialect for Anthropic {
 
     fn headers(&self, request: &ChatRequest<'_>, headers: &mut Vec<(&'static str, String)>) {
         if !self.betas_in_body {
-            headers.extend(encode::betas(request).map(|beta| ("anthropic-beta", beta.to_owned())));
+            let asked = encode::asked_betas(request).into_iter();
+            let needed = encode::betas(request).map(str::to_owned);
+            headers.extend(needed.chain(asked).map(|beta| ("anthropic-beta", beta)));
         }
     }
 
