@@ -37,6 +37,9 @@ const SETTINGS_ENV: &[(&str, &[&str])] = &[
     ("vertex_location", &["VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION"]),
 ];
 
+/// The model behind an opaque id of AWS's, LiteLLM's name for it.
+const BASE_MODEL: &str = "base_model";
+
 /// Settings that are secrets.
 const SECRET_SETTINGS: &[&str] =
     &["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "azure_ad_token"];
@@ -172,13 +175,17 @@ impl Entry<'_> {
         route: String,
         defaults: &Defaults,
     ) -> Option<Deployment> {
+        let (region, upstream) = match row.auth {
+            Auth::SigV4 { .. } => aws_region(upstream),
+            _ => (None, upstream),
+        };
         let params = &self.model.litellm_params;
         let info = &self.model.model_info;
         let base_url = self.base_url(row);
         let setting =
             |name: &str| given(params).find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
         let serving = row.for_target(&upstream, base_url.as_deref().unwrap_or_default(), &setting);
-        let settings = self.settings(serving);
+        let settings = self.settings(serving, region);
         let api_key = self.api_key(serving, &settings);
         for (at, name) in params.additional_drop_params.iter().enumerate() {
             if name.contains(['.', '[']) {
@@ -332,7 +339,7 @@ impl Entry<'_> {
         raw
     }
 
-    fn settings(&mut self, row: &Provider) -> BTreeMap<String, Setting> {
+    fn settings(&mut self, row: &Provider, region: Option<String>) -> BTreeMap<String, Setting> {
         let params = &self.model.litellm_params;
         let mut settings = BTreeMap::new();
         for (name, value) in given(params) {
@@ -345,6 +352,15 @@ impl Entry<'_> {
             if let Some(setting) = self.secrets.setting(value, at, &key, self.problems) {
                 settings.insert(name.to_owned(), setting);
             }
+        }
+        if let Some(region) = region {
+            settings.entry(aws::REGION.to_owned()).or_insert(Setting::Plain(region));
+        }
+        // What stands behind an opaque id decides how the model is asked.
+        let base_model = params.params.get(BASE_MODEL).and_then(Value::as_str);
+        let base_model = base_model.or(self.model.model_info.base_model.as_deref());
+        if let (Auth::SigV4 { .. }, Some(model)) = (row.auth, base_model) {
+            settings.insert(BASE_MODEL.to_owned(), Setting::Plain(model.to_owned()));
         }
         let signer = matches!(row.auth, Auth::SigV4 { .. }).then_some(&aws::SIGNER);
         for name in row.settings.iter().map(|(name, _)| name).chain(signer) {
@@ -388,6 +404,22 @@ fn given(params: &LitellmParams) -> impl Iterator<Item = (&'static str, &str)> {
     ]
     .into_iter()
     .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+}
+
+/// The region that a model's name tells, as LiteLLM reads it (`us-west-2/anthropic.claude-v2`, an ARN's), and the model.
+fn aws_region(model: String) -> (Option<String>, String) {
+    let is_region = |word: &str| {
+        word.matches('-').count() >= 2
+            && word.ends_with(|last: char| last.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    if let Some((first, rest)) = model.split_once('/')
+        && is_region(first)
+    {
+        return (Some(first.to_owned()), rest.to_owned());
+    }
+    let of_arn = model.starts_with("arn:").then(|| model.split(':').nth(3)).flatten();
+    (of_arn.filter(|region| is_region(region)).map(str::to_owned), model)
 }
 
 /// The row and the model of a `provider/model`; rows may be named by two segments (`bedrock/converse`).

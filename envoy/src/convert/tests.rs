@@ -192,6 +192,33 @@ fn what_a_vendor_needs_comes_from_its_usual_variables() {
 }
 
 #[test]
+fn an_aws_model_tells_its_region_and_what_stands_behind_it() {
+    let arn = "arn:aws:bedrock:us-gov-west-1:123456789012:application-inference-profile/abc";
+    let plan = plan(&format!(
+        "model_list:\n- model_name: a\n  litellm_params: {{model: bedrock/us-west-2/anthropic.claude-v2, api_key: k}}\n\
+         - model_name: b\n  litellm_params: {{model: '{arn}', custom_llm_provider: bedrock, api_key: k}}\n  \
+         model_info: {{base_model: anthropic.claude-sonnet-4-5}}\n\
+         - model_name: c\n  litellm_params: {{model: bedrock/converse/{arn}, aws_region_name: eu-west-3, api_key: k}}\n"
+    ));
+    let seen: Vec<(&str, &str, Option<&Setting>)> = plan
+        .targets
+        .iter()
+        .map(|target| {
+            (&*target.config.model, &*target.address.host, target.config.settings.get("base_model"))
+        })
+        .collect();
+    let claude = Setting::Plain("anthropic.claude-sonnet-4-5".to_owned());
+    assert_eq!(
+        seen,
+        [
+            ("anthropic.claude-v2", "bedrock-runtime.us-west-2.amazonaws.com", None),
+            (arn, "bedrock-runtime.us-gov-west-1.amazonaws.com", Some(&claude)),
+            (arn, "bedrock-runtime.eu-west-3.amazonaws.com", None),
+        ]
+    );
+}
+
+#[test]
 fn ids_are_stable_and_distinct() {
     let one = ("m", "model: openai/a");
     let ids = |entries: &[(&str, &str)]| -> Vec<String> {

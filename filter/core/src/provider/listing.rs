@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::auth::aws::ACCESS_KEY_ID;
 use super::{Auth, Provider, all};
 
 /// Every vendor, as a Markdown table, sorted by name.
@@ -13,17 +14,22 @@ pub fn markdown_table() -> String {
     for row in rows {
         let names: Vec<String> =
             [row.name].iter().chain(row.aliases).map(|name| format!("`{name}/`")).collect();
+        let signed = matches!(row.auth, Auth::SigV4 { .. });
         let key = match row.key_env.first() {
             _ if row.auth == Auth::None => "none".to_owned(),
             Some(key) if row.quirks.key_optional => format!("`{key}`, if it needs one"),
+            Some(key) if signed => format!("`{key}` or `{}`", ACCESS_KEY_ID.1),
+            None if signed => format!("`{}`", ACCESS_KEY_ID.1),
             Some(key) => format!("`{key}`"),
             None => "see its page".to_owned(),
         };
-        let endpoints: Vec<&str> = [("chat", row.chat), ("embeddings", row.embeddings)]
-            .into_iter()
-            .filter(|(_, path)| !path.is_empty())
-            .map(|(endpoint, _)| endpoint)
-            .collect();
+        // Some of a vendor's targets may be served by another row.
+        let serving = || row.instead.iter().map(|(_, other)| *other).chain([row]);
+        let endpoints: Vec<&str> =
+            [("chat", serving().any(|row| !row.chat.is_empty())), ("embeddings", serving().any(embeds))]
+                .into_iter()
+                .filter_map(|(endpoint, served)| served.then_some(endpoint))
+                .collect();
         // Writing to a String can't fail.
         let _ = writeln!(
             table,
@@ -35,6 +41,10 @@ pub fn markdown_table() -> String {
         );
     }
     table
+}
+
+const fn embeds(row: &Provider) -> bool {
+    !row.embeddings.is_empty()
 }
 
 #[cfg(test)]

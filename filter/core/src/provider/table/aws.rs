@@ -14,7 +14,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("aws_secret_access_key", ""),
     ("aws_session_token", ""),
     ("aws_signer", ""),
-    ("base_model", ""),
 ];
 
 /// What AWS's services have in common.
