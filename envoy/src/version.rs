@@ -28,12 +28,6 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
-    /// Whether the statistics of a Wasm VM are the server's: up to 1.38 they stand under the cluster that started the VM.
-    #[must_use]
-    pub fn has_wasm_stats_of_its_own(self) -> bool {
-        self >= Self { major: 1, minor: 39 }
-    }
-
     /// This version, if Dragoman runs on it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dragoman_core::config::{METADATA_NAMESPACE, Role};
 use serde_json::{Value, json};
 
-use super::{Site, address, bare, filter, typed};
+use super::{Site, address, bare, typed};
 use crate::convert::{Chain, Deployment, Plan};
 
 /// What a connection may hold back before Envoy stops reading from it.
@@ -15,23 +15,21 @@ const NO_LIMIT: u32 = 1_000_000;
 
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
-    let upstream = filter::upstream(plan, site);
-    let mut clusters: Vec<Value> =
-        plan.targets.iter().map(|target| target_cluster(target, site, &upstream)).collect();
+    let mut clusters: Vec<Value> = plan.targets.iter().map(|target| target_cluster(target, site)).collect();
     if site.role == Role::Inline {
         return clusters;
     }
     let mut seen = BTreeSet::new();
     for chain in plan.routes.iter().flat_map(|route| &route.chains) {
         if chain.targets.len() > 1 && seen.insert(&chain.cluster) {
-            clusters.push(chain_cluster(chain, plan, &upstream));
+            clusters.push(chain_cluster(chain, plan));
         }
     }
     clusters
 }
 
 /// A target's own cluster.
-fn target_cluster(target: &Deployment, site: &Site, upstream: &Value) -> Value {
+fn target_cluster(target: &Deployment, site: &Site) -> Value {
     let host = bare(&target.address.host);
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     let config = serde_json::to_string(&target.config).unwrap_or_default();
@@ -49,7 +47,7 @@ fn target_cluster(target: &Deployment, site: &Site, upstream: &Value) -> Value {
                 "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"target": config}}},
             }]}],
         },
-        "typed_extension_protocol_options": protocol(Some(target), site, upstream),
+        "typed_extension_protocol_options": protocol(target),
     });
     let Some(object) = cluster.as_object_mut() else { return cluster };
     if is_address {
@@ -97,8 +95,8 @@ fn tls(host: &str, is_address: bool, site: &Site) -> Value {
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }
 
-/// A cluster that tries its targets in their order. Its members' filters don't run: its own do.
-fn chain_cluster(chain: &Chain, plan: &Plan, upstream: &Value) -> Value {
+/// A cluster that tries its targets in their order.
+fn chain_cluster(chain: &Chain, plan: &Plan) -> Value {
     let members: Vec<&str> = chain
         .targets
         .iter()
@@ -113,14 +111,10 @@ fn chain_cluster(chain: &Chain, plan: &Plan, upstream: &Value) -> Value {
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": no_limits(),
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
-        "typed_extension_protocol_options": options(json!({
-            "explicit_http_config": {"http_protocol_options": {}},
-            "http_filters": filters(upstream),
-        })),
     })
 }
 
-fn protocol(target: Option<&Deployment>, site: &Site, upstream: &Value) -> Value {
+fn protocol(target: &Deployment) -> Value {
     let http2 = json!({
         "initial_stream_window_size": 1_048_576,
         "initial_connection_window_size": 16_777_216,
@@ -133,27 +127,15 @@ fn protocol(target: Option<&Deployment>, site: &Site, upstream: &Value) -> Value
     });
     if let Some(protocol) = protocol.as_object_mut() {
         // HTTP/2 where the provider takes it in the TLS handshake.
-        if target.is_some_and(|target| target.address.tls) {
+        if target.address.tls {
             let auto = json!({"http_protocol_options": {}, "http2_protocol_options": http2});
             protocol.insert("auto_config".to_owned(), auto);
         } else {
             protocol.insert("explicit_http_config".to_owned(), json!({"http_protocol_options": {}}));
         }
-        if site.role != Role::Inline {
-            protocol.insert("http_filters".to_owned(), filters(upstream));
-        }
     }
-    options(protocol)
-}
-
-fn options(protocol: Value) -> Value {
     let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     json!({name: typed(name, protocol)})
-}
-
-fn filters(upstream: &Value) -> Value {
-    let codec = typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
-    json!([upstream, {"name": "envoy.filters.http.upstream_codec", "typed_config": codec}])
 }
 
 fn no_limits() -> Value {

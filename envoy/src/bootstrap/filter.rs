@@ -55,8 +55,7 @@ fn differs(milliseconds: u64, usual: u64) -> Option<u64> {
     (milliseconds != usual).then_some(milliseconds)
 }
 
-/// The filter on a cluster. It is the same for all clusters, as what differs stands on their endpoints: thousands of them
-/// must stay cheap.
+/// The filter in the router. It is the same for all clusters, as what differs stands on their endpoints.
 pub fn upstream(plan: &Plan, site: &Site) -> Value {
     let config = PluginConfig { hold_heads: site.version.holds_heads(), ..PluginConfig::of(Role::Upstream) };
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)

@@ -35,11 +35,6 @@ fn body_limit(plan: &Plan) -> usize {
 }
 
 fn connection_manager(plan: &Plan, site: &Site) -> Value {
-    let router = typed(
-        "envoy.extensions.filters.http.router.v3.Router",
-        // Providers and clients have no use for Envoy's own headers.
-        json!({"suppress_envoy_headers": true}),
-    );
     let mut manager = json!({
         "stat_prefix": "dragoman",
         "codec_type": "AUTO",
@@ -71,7 +66,7 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         "request_timeout": "300s",
         "http_filters": [
             filter::gateway(plan, site),
-            {"name": "envoy.filters.http.router", "typed_config": router},
+            router(plan, site),
         ],
         "route_config": {
             "name": "dragoman",
@@ -84,6 +79,27 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         manager.insert("access_log".to_owned(), json!([access_log()]));
     }
     manager
+}
+
+/// The router, with the upstream role in it. It runs once for each attempt whatever the cluster is; on each cluster it would
+/// be configured thousands of times, and Envoy hashes the whole filter each time.
+pub fn router(plan: &Plan, site: &Site) -> Value {
+    // Providers and clients have no use for Envoy's own headers.
+    let mut router = json!({"suppress_envoy_headers": true});
+    if site.role != Role::Inline
+        && let Some(router) = router.as_object_mut()
+    {
+        let codec = typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
+        router.insert(
+            "upstream_http_filters".to_owned(),
+            json!([
+                filter::upstream(plan, site),
+                {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
+            ]),
+        );
+    }
+    let router = typed("envoy.extensions.filters.http.router.v3.Router", router);
+    json!({"name": "envoy.filters.http.router", "typed_config": router})
 }
 
 /// The filter alone names clusters.

@@ -49,7 +49,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "listeners": [listener::listener(plan, site)],
             "clusters": cluster::clusters(plan, site),
         },
-        "stats_config": process::stats(site),
+        "stats_config": process::stats(),
         "overload_manager": process::overload_manager(),
     })
 }
@@ -60,8 +60,8 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
     vec![
         (
             "http_filter.yaml",
-            "Goes into the http_filters of an HttpConnectionManager, in front of the router.",
-            json!([filter::gateway(plan, site)]),
+            "Goes into the http_filters of an HttpConnectionManager, in the place of the router.",
+            json!([filter::gateway(plan, site), listener::router(plan, site)]),
         ),
         (
             "route.yaml",
@@ -82,7 +82,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
         (
             "stats_config.yaml",
             "Goes into the bootstrap: Dragoman's statistics with labels.",
-            process::stats(site),
+            process::stats(),
         ),
     ]
 }

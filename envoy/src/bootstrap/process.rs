@@ -17,22 +17,14 @@ pub fn admin(site: &Site) -> Value {
 }
 
 /// Labels and buckets.
-pub fn stats(site: &Site) -> Value {
+pub fn stats() -> Value {
     let tag = |name: &str, regex: String| json!({"tag_name": format!("dragoman_{name}"), "regex": regex});
-    let own = site.version.has_wasm_stats_of_its_own();
-    let scope = if own { "" } else { r"(?:cluster\.[^;]*\.)?" };
     // The first group is taken out of the name, the second is the label's value. The first label takes the separator in
     // front of it along; each takes the one behind it.
-    let mut tags = vec![tag("route", format!(r"^{scope}wasmcustom\.dragoman\.[a-z_.]+(;route=([^;]*);)"))];
+    let mut tags = vec![tag("route", r"^wasmcustom\.dragoman\.[a-z_.]+(;route=([^;]*);)".to_owned())];
     tags.extend(
-        LABELS
-            .iter()
-            .map(|label| tag(label, format!(r"^{scope}wasmcustom\.dragoman\..*;({label}=([^;]*);)"))),
+        LABELS.iter().map(|label| tag(label, format!(r"^wasmcustom\.dragoman\..*;({label}=([^;]*);)"))),
     );
-    if !own {
-        // Takes the cluster out of the name; its label is empty, so that there is none.
-        tags.push(tag("scope", r"^(cluster\.[^;]*\.())wasmcustom\.dragoman\.".to_owned()));
-    }
     let milliseconds: &[f64] = &[
         1.0,
         5.0,

@@ -117,14 +117,16 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     }
     target::name_them(&mut targets, &names);
     target::distinct(&targets, &read.node, problems);
-    let routes = routes::routes(read, &names, &targets, problems);
+    let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
+    let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
+    let routes = routes::routes(read, &names, &targets, attempts, problems);
     Plan {
         routes,
         targets,
         master_key,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         timeout_ms: timeout,
-        retries: router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES),
+        retries,
         access_log: config.litellm_settings.json_logs,
         secrets,
     }

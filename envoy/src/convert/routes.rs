@@ -30,7 +30,15 @@ pub struct Chain {
 }
 
 /// The routes of a config whose `targets` belong to the routes called `names`.
-pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &mut Problems) -> Vec<Route> {
+///
+/// `attempts` is how many targets a request may try: no chain is longer.
+pub fn routes(
+    read: &Read,
+    names: &[String],
+    targets: &[Deployment],
+    attempts: usize,
+    problems: &mut Problems,
+) -> Vec<Route> {
     let mut groups: Vec<(&str, bool, Vec<usize>)> = Vec::new();
     let mut index: BTreeMap<&str, usize> = BTreeMap::new();
     for (target, name) in names.iter().enumerate() {
@@ -43,22 +51,6 @@ pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &
         }
     }
     aliases(read, &mut groups, &mut index, problems);
-    // LiteLLM lets clients name a deployment by its `provider/model`, too.
-    for (target, deployment) in targets.iter().enumerate() {
-        let name = deployment.litellm_model.as_str();
-        if name.contains('*') {
-            continue;
-        }
-        let at = *index.entry(name).or_insert_with(|| {
-            groups.push((name, true, Vec::new()));
-            groups.len() - 1
-        });
-        if let Some((_, true, members)) = groups.get_mut(at)
-            && !members.contains(&target)
-        {
-            members.push(target);
-        }
-    }
     if let Some(strategy) = read.config.router_settings.routing_strategy
         && strategy != Strategy::SimpleShuffle
     {
@@ -70,14 +62,47 @@ pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &
         );
     }
     let mut clusters = Clusters::new(targets);
-    groups
+    let mut routes: Vec<Route> = groups
         .into_iter()
         .map(|(name, hidden, members)| Route {
-            chains: chains(name, &members, targets, &mut clusters),
+            chains: chains(name, &members, targets, attempts, &mut clusters),
             name: name.to_owned(),
             hidden,
         })
-        .collect()
+        .collect();
+    let deployments = deployments(&routes, targets);
+    routes.extend(deployments);
+    routes
+}
+
+/// LiteLLM lets clients name a deployment by its `provider/model`, too. Such a route has no chains of its own, as many
+/// deployments may share that name: each is tried as its `model_name`'s route tries it.
+fn deployments(routes: &[Route], targets: &[Deployment]) -> Vec<Route> {
+    let mut by_first: BTreeMap<usize, &Chain> = BTreeMap::new();
+    for chain in routes.iter().flat_map(|route| &route.chains) {
+        if let Some(first) = chain.targets.first() {
+            by_first.entry(*first).or_insert(chain);
+        }
+    }
+    let taken: BTreeSet<&str> = routes.iter().map(|route| route.name.as_str()).collect();
+    let mut found: Vec<Route> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (target, deployment) in targets.iter().enumerate() {
+        let name = deployment.litellm_model.as_str();
+        if name.contains('*') || taken.contains(name) {
+            continue;
+        }
+        let alone = Chain { cluster: deployment.cluster.clone(), targets: vec![target], weight: 1 };
+        let chain = by_first.get(&target).map_or(alone, |chain| Chain { weight: 1, ..(*chain).clone() });
+        let place = *places.entry(name).or_insert_with(|| {
+            found.push(Route { name: name.to_owned(), hidden: true, chains: Vec::new() });
+            found.len() - 1
+        });
+        if let Some(route) = found.get_mut(place) {
+            route.chains.push(chain);
+        }
+    }
+    found
 }
 
 fn aliases<'a>(
@@ -114,7 +139,13 @@ fn aliases<'a>(
 }
 
 /// A chain for each target of the lowest tier, which takes the others behind it: those of its own tier, then the rest.
-fn chains(name: &str, members: &[usize], targets: &[Deployment], clusters: &mut Clusters<'_>) -> Vec<Chain> {
+fn chains(
+    name: &str,
+    members: &[usize],
+    targets: &[Deployment],
+    attempts: usize,
+    clusters: &mut Clusters<'_>,
+) -> Vec<Chain> {
     let order = |target: &usize| targets.get(*target).map_or(i64::MAX, |deployment| deployment.order);
     let mut ordered = members.to_vec();
     ordered.sort_by_key(order);
@@ -131,6 +162,7 @@ fn chains(name: &str, members: &[usize], targets: &[Deployment], clusters: &mut 
         // The tier, turned so that this target is its first: failures spread instead of all going to one.
         let mut chain: Vec<usize> = tier.iter().cycle().skip(at).take(tier.len()).copied().collect();
         chain.extend(ordered.iter().skip(tier.len()));
+        chain.truncate(attempts);
         chains.push(Chain { cluster: clusters.of(name, *first, &chain), targets: chain, weight });
     }
     chains

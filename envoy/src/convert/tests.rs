@@ -56,11 +56,14 @@ fn routes(plan: &Plan) -> Vec<String> {
 #[test]
 fn entries_of_one_name_are_one_route_with_a_chain_for_each_first_choice() {
     let plan = plan(&models(&[("m", "model: openai/a"), ("n", "model: openai/b"), ("m", "model: openai/c")]));
-    assert_eq!(routes(&plan), ["m 1:a>c 1:c>a", "n 1:b", "-openai/a 1:a", "-openai/b 1:b", "-openai/c 1:c"]);
+    assert_eq!(
+        routes(&plan),
+        ["m 1:a>c 1:c>a", "n 1:b", "-openai/a 1:a>c", "-openai/b 1:b", "-openai/c 1:c>a"]
+    );
     let cluster = |route: usize, chain: usize| plan.routes[route].chains[chain].cluster.as_str();
     assert!(cluster(0, 0).starts_with("chain_m_a-") && cluster(0, 1).starts_with("chain_m_c-"));
     assert_eq!(cluster(1, 0), plan.targets[1].cluster);
-    assert_eq!(cluster(2, 0), plan.targets[0].cluster);
+    assert_eq!(cluster(2, 0), cluster(0, 0), "a deployment's own name makes no cluster of its own");
 }
 
 #[test]
@@ -87,7 +90,9 @@ fn the_lowest_order_goes_first_and_the_others_stand_in() {
         ("m", "model: openai/c, order: 1"),
         ("m", "model: openai/d"),
     ];
-    assert_eq!(routes(&plan(&models(&entries)))[0], "m 1:b>c>a>d 1:c>b>a>d");
+    assert_eq!(routes(&plan(&models(&entries)))[0], "m 1:b>c>a 1:c>b>a", "no longer than its attempts");
+    let none = models(&entries) + "litellm_settings: {num_retries: 0}\n";
+    assert_eq!(routes(&plan(&none))[0], "m 1:b 1:c");
 }
 
 #[test]
