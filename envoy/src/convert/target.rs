@@ -373,7 +373,10 @@ impl Entry<'_> {
                 continue;
             }
             let usual = [name.to_ascii_uppercase()];
-            let known = SETTINGS_ENV.iter().find(|(known, _)| known == name).map(|(_, variables)| *variables);
+            // Azure OpenAI's version is nobody else's, though others have a setting of that name.
+            let foreign = *name == "api_version" && row.name != "azure";
+            let known = SETTINGS_ENV.iter().find(|(known, _)| known == name && !foreign);
+            let known = known.map(|(_, variables)| *variables);
             let mut variables = usual.iter().map(String::as_str).chain(known.into_iter().flatten().copied());
             let Some(variable) = variables.find(|variable| self.environment.value(variable).is_some()) else {
                 continue;

@@ -185,9 +185,11 @@ fn parameters_settings_and_limits() {
 fn what_a_vendor_needs_comes_from_its_usual_variables() {
     let plan = plan(
         "model_list:\n- model_name: z\n  litellm_params: {model: azure/gpt}\n- model_name: b\n  litellm_params: {model: \
-         bedrock/anthropic.claude-3}\n- model_name: c\n  litellm_params: {model: claude-x}\n",
+         bedrock/anthropic.claude-3}\n- model_name: c\n  litellm_params: {model: claude-x}\n- model_name: w\n  litellm_params: {model: watsonx/ibm/granite, api_base: \
+         \"https://us-south.ml.cloud.ibm.com\"}\n",
     );
-    let [azure, bedrock, claude] = &plan.targets[..] else { panic!() };
+    let [azure, bedrock, claude, watsonx] = &plan.targets[..] else { panic!() };
+    assert_eq!(watsonx.config.settings.get("api_version"), None, "Azure's version is not watsonx's");
     assert_eq!(azure.address.host, "r.openai.azure.com");
     assert_eq!(azure.config.settings.get("api_version"), Some(&Setting::Plain("2024-10-21".to_owned())));
     assert_eq!(bedrock.address.host, "bedrock-runtime.eu-west-1.amazonaws.com");
