@@ -115,16 +115,6 @@ impl Case {
             Some(word) if word.trim_ascii() == b"embeddings" => Endpoint::Embeddings,
             Some(_) => return Err("endpoint: no such endpoint".to_owned()),
         };
-        if let Some(body) = self.file("request.json") {
-            let encoded = match endpoint {
-                Endpoint::Chat => encode(body, &target),
-                Endpoint::Embeddings => encode_embeddings(body, &target),
-            };
-            match encoded {
-                Ok(native) => outcome.insert("native.json", native),
-                Err(error) => outcome.insert("error.json", failure(&error)),
-            };
-        }
         let status = match self.file("status") {
             Some(text) => String::from_utf8_lossy(text).trim().parse().map_err(|_| "status is no number")?,
             None => 200,
@@ -135,7 +125,15 @@ impl Case {
                 exchange.reply_headers = serde_json::from_slice(headers)
                     .map_err(|error| format!("reply-headers.json: {error}"))?;
             }
-            outcome.insert("head.json", exchange.head()?);
+            match exchange.begin() {
+                Ok((_, outgoing)) => {
+                    outcome.insert("head.json", head(&outgoing)?);
+                    outcome.insert("native.json", outgoing.body);
+                }
+                Err(error) => {
+                    outcome.insert("error.json", failure(&error));
+                }
+            }
             if let Some(body) = self.file("reply.json") {
                 outcome.insert("openai.json", exchange.reply(status, "application/json", &[body])?);
             }
@@ -149,6 +147,16 @@ impl Case {
                 outcome.insert("openai.sse", under_all_cuts(&unbase64(body)?, client)?);
             }
             return Ok(outcome);
+        }
+        if let Some(body) = self.file("request.json") {
+            let encoded = match endpoint {
+                Endpoint::Chat => encode(body, &target),
+                Endpoint::Embeddings => encode_embeddings(body, &target),
+            };
+            match encoded {
+                Ok(native) => outcome.insert("native.json", native),
+                Err(error) => outcome.insert("error.json", failure(&error)),
+            };
         }
         if let Some(body) = self.file("reply.json") {
             let reply = match endpoint {
@@ -237,18 +245,6 @@ impl<'c> Exchange<'c> {
         Attempt::begin(Rc::clone(&self.target), self.endpoint, &body, &world)
     }
 
-    /// Where the request goes and with which headers.
-    fn head(&self) -> Result<Vec<u8>, String> {
-        let outgoing = match self.begin() {
-            Ok((_, outgoing)) => outgoing,
-            Err(error) => return Ok(failure(&error)),
-        };
-        let headers: BTreeMap<String, String> = outgoing.headers.into_iter().collect();
-        let head =
-            serde_json::json!({"authority": outgoing.authority, "path": outgoing.path, "headers": headers});
-        serde_json::to_vec(&head).map_err(|error| error.to_string())
-    }
-
     /// What the client gets for a reply that comes in these pieces.
     fn reply(&self, status: u16, content_type: &str, pieces: &[&[u8]]) -> Result<Vec<u8>, String> {
         let (mut attempt, _) = self.begin().map_err(|error| error.message)?;
@@ -265,6 +261,15 @@ impl<'c> Exchange<'c> {
             _ => Ok(out),
         }
     }
+}
+
+/// Where a request goes and with which headers.
+fn head(outgoing: &Outgoing) -> Result<Vec<u8>, String> {
+    let headers: BTreeMap<&str, &str> =
+        outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let head =
+        serde_json::json!({"authority": outgoing.authority, "path": outgoing.path, "headers": headers});
+    serde_json::to_vec(&head).map_err(|error| error.to_string())
 }
 
 fn decode_embeddings(status: u16, body: &[u8], request: Option<&[u8]>, target: &Target) -> Vec<u8> {

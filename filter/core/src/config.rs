@@ -3,13 +3,15 @@
 //! Raw types are what JSON says ([`PluginConfig`], [`TargetConfig`]); checked ones ([`Gateway`], [`Target`]) are what the
 //! rest of the core works with. Nothing here reads LiteLLM's YAML: that is the command's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::{Cursor, FromJson, Json};
-use crate::provider::{self, Auth, Provider};
+use crate::provider::{self, Auth, Provider, When};
 
 /// The largest request body that is accepted unless the config says otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -136,7 +138,7 @@ const fn is_one(weight: &u64) -> bool {
 }
 
 /// One deployment: a model of a provider's, at an address, with a credential.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetConfig {
     /// A stable name, unique in the config.
@@ -206,6 +208,9 @@ pub struct Target {
     pub settings: BTreeMap<String, Setting>,
     /// The model's limit on output tokens.
     pub max_output_tokens: Option<u64>,
+    /// Where the target takes any model: the beginnings of those that its vendor serves by another row, as that row's
+    /// target.
+    pub by_model: Vec<(&'static [&'static str], Rc<Self>)>,
 }
 
 /// Where a target is.
@@ -273,7 +278,19 @@ impl Target {
             Some(Setting::Plain(value)) => Some(value.clone()),
             _ => None,
         };
-        let provider = named.for_target(&raw.model, raw.base_url.as_deref().unwrap_or_default(), &given);
+        let row = named.for_target(&raw.model, raw.base_url.as_deref().unwrap_or_default(), &given);
+        let mut by_model = Vec::new();
+        if raw.model.contains('*') {
+            for (when, other) in named.instead {
+                if let When::Model(beginnings) = when {
+                    by_model.push((*beginnings, Rc::new(Self::of_row(raw.clone(), other)?)));
+                }
+            }
+        }
+        Ok(Self { by_model, ..Self::of_row(raw, row)? })
+    }
+
+    fn of_row(raw: TargetConfig, provider: &'static Provider) -> Result<Self, String> {
         let mut settings: BTreeMap<String, Setting> = provider
             .settings
             .iter()
@@ -325,6 +342,7 @@ impl Target {
             allowed_openai_params: raw.allowed_openai_params,
             settings,
             max_output_tokens: raw.max_output_tokens,
+            by_model: Vec::new(),
         })
     }
 
@@ -338,11 +356,27 @@ impl Target {
     }
 
     /// The upstream model for a request that asked for `asked`: this target's own, its `*` filled with what the route's
-    /// `*` stood for.
+    /// `*` stood for, as the vendor knows it.
     #[must_use]
     pub fn model_for(&self, asked: &str) -> String {
+        self.provider.naming.apply(&self.filled(asked)).into_owned()
+    }
+
+    /// The target for a request that asked for `asked`: this one, or the one that serves such models in its place.
+    #[must_use]
+    pub fn serving(target: &Rc<Self>, asked: &str) -> Rc<Self> {
+        if target.by_model.is_empty() {
+            return Rc::clone(target);
+        }
+        let model = target.filled(asked);
+        let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| model.starts_with(beginning));
+        let other = target.by_model.iter().find(|(beginnings, _)| begins(beginnings));
+        Rc::clone(other.map_or(target, |(_, other)| other))
+    }
+
+    fn filled(&self, asked: &str) -> Cow<'_, str> {
         if !self.model.contains('*') {
-            return self.provider.naming.apply(&self.model).into_owned();
+            return Cow::Borrowed(&self.model);
         }
         let pattern = self.pattern.as_deref().unwrap_or("*");
         let captured = match pattern.split_once('*') {
@@ -351,7 +385,7 @@ impl Target {
             }
             None => asked,
         };
-        self.provider.naming.apply(&self.model.replacen('*', captured, 1)).into_owned()
+        Cow::Owned(self.model.replacen('*', captured, 1))
     }
 
     /// A setting's value in the config itself; `None` when it is absent or in the environment.
@@ -528,6 +562,18 @@ mod tests {
                 "{base} {version}"
             );
         }
+    }
+
+    #[test]
+    fn a_star_may_stand_for_models_of_another_language() {
+        let target = Target::from_json(
+            r#"{"id":"t","provider":"azure_ai","model":"*","pattern":"f/*","base_url":"https://r.services.ai.azure.com"}"#,
+        );
+        let target = Rc::new(target.unwrap());
+        assert_eq!(Target::serving(&target, "f/grok-4").address.path, "/models");
+        let claude = Target::serving(&target, "f/claude-sonnet-4-5");
+        assert_eq!((claude.address.path.as_str(), claude.id.as_str()), ("/anthropic/v1", "t"));
+        assert_eq!(claude.model_for("f/claude-sonnet-4-5"), "claude-sonnet-4-5");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::config::Target;
 use crate::error::Error;
+use crate::json::{Json, Str};
 use crate::meter::Usage;
 use crate::openai::Body;
 use crate::provider::auth::{Env, Outgoing};
@@ -85,6 +86,12 @@ impl Attempt {
         body: &Body,
         world: &World<'_>,
     ) -> Result<(Self, Outgoing), Error> {
+        let target = if target.by_model.is_empty() {
+            target
+        } else {
+            let asked = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
+            Target::serving(&target, &asked)
+        };
         let made = request::make(&target, endpoint, body, world)?;
         let attempt = Self {
             target,
