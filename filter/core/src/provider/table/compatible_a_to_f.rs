@@ -82,10 +82,9 @@ pub(super) static ROWS: &[Provider] = &[
         name: "apertis",
         label: "Apertis",
         base: "https://api.stima.tech/v1",
-        embeddings: "",
         key_env: &["STIMA_API_KEY"],
         quirks: OLDER,
-        docs: "https://docs.stima.tech",
+        docs: "https://docs.apertis.ai",
         ..COMPATIBLE
     },
     Provider {
@@ -263,7 +262,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["CRUSOE_API_KEY"],
         base_env: &["CRUSOE_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.crusoecloud.com/managed-inference/overview",
+        docs: "https://docs.crusoecloud.com/quickstart/getting-started-with-serverless-inference",
         ..COMPATIBLE
     },
     Provider {

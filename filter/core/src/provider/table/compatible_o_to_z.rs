@@ -219,7 +219,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["SCX_API_KEY"],
         base_env: &["SCX_API_BASE"],
         quirks: Quirks { max_temperature: "1.99", ..OLDER },
-        docs: "https://docs.scx.ai",
+        docs: "https://platform.scx.ai/docs/guides/openai-compatibility",
         ..COMPATIBLE
     },
     Provider {
@@ -262,7 +262,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["TENSORMESH_INFERENCE_API_KEY"],
         base_env: &["TENSORMESH_SERVERLESS_BASE_URL"],
         quirks: OLDER,
-        docs: "https://docs.tensormesh.ai",
+        docs: "https://docs.tensormesh.ai/api-reference/serverless",
         ..COMPATIBLE
     },
     Provider {
