@@ -10,6 +10,7 @@ use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
 use crate::ledger;
+use crate::token;
 
 /// Whether a header of the client's goes on to the provider: these few, and no credential, no cookie, none of ours.
 pub fn forwarded(name: &str) -> bool {
@@ -39,7 +40,8 @@ impl Exchange {
         hold_heads: bool,
     ) -> Result<Self, Error> {
         let id = format!("chatcmpl-{:016x}", host::random());
-        let world = World { env: &host::env, now: host::now() / 1_000_000_000, id: &id, hold_heads };
+        let world =
+            World { env: &host::env, tokens: &token::current, now: host::seconds(), id: &id, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
         ledger::with(stream, |entry| {
             entry.target = Some(Rc::clone(&target));

@@ -3,6 +3,7 @@
 //! A host call costs one to three microseconds, as much as parsing a whole chat: read what you need once.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, Bytes, MapType, MetricType};
@@ -100,6 +101,47 @@ pub fn now() -> u64 {
     let time = hostcalls::get_current_time().ok();
     let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time, in seconds since the Unix epoch.
+pub fn seconds() -> u64 {
+    now() / 1_000_000_000
+}
+
+/// Has the root context tick.
+pub fn tick_every(period: Duration) {
+    log_failure("set_tick_period", hostcalls::set_tick_period(period));
+}
+
+/// What all workers share under a key, and its version for [`share`].
+pub fn shared(key: &str) -> (Option<Bytes>, Option<u32>) {
+    hostcalls::get_shared_data(key).unwrap_or_default()
+}
+
+/// Shares a value with all workers; false when the key has another version by now.
+pub fn share(key: &str, value: &[u8], version: Option<u32>) -> bool {
+    hostcalls::set_shared_data(key, Some(value), version).is_ok()
+}
+
+/// Calls a cluster; the root context gets the answer under the number given here.
+pub fn call(cluster: &str, headers: Vec<(&str, &str)>, body: &[u8], patience: Duration) -> Option<u32> {
+    let body = (!body.is_empty()).then_some(body);
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), patience).ok()
+}
+
+/// The status and body of the answer to a [`call`]; status 0 where none came, which has no headers.
+pub fn answer(headers: usize, size: usize) -> (u16, Bytes) {
+    // The SDK panics at what Envoy says to a question about an answer that isn't there.
+    if headers == 0 {
+        return (0, Bytes::new());
+    }
+    let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status").ok().flatten();
+    let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok()).unwrap_or(0);
+    if size == 0 {
+        return (status, Bytes::new());
+    }
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten();
+    (status, body.unwrap_or_default())
 }
 
 /// An environment variable of Envoy's process, where the VM's config lets it through.

@@ -7,6 +7,7 @@ mod host;
 mod ledger;
 mod root;
 mod stats;
+mod token;
 mod upstream;
 
 proxy_wasm::main! {{

@@ -9,12 +9,14 @@ use proxy_wasm::types::ContextType;
 
 use crate::gateway::Stream;
 use crate::host;
+use crate::token::Tokens;
 use crate::upstream::Upstream;
 
 /// One plugin instance in one worker.
 #[derive(Default)]
 pub struct Root {
     plugin: Plugin,
+    tokens: Tokens,
 }
 
 /// What a plugin instance does.
@@ -35,26 +37,37 @@ struct Idle;
 impl Context for Idle {}
 impl HttpContext for Idle {}
 
-fn configure(json: &[u8]) -> Result<Plugin, String> {
+fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
     let raw: PluginConfig = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    Ok(match raw.role {
+    let mut tokens = Tokens::default();
+    let plugin = match raw.role {
         Role::Off => Plugin::Off,
         Role::Upstream => Plugin::Upstream { hold_heads: raw.hold_heads, share_bodies: raw.share_bodies },
-        role @ (Role::Gateway | Role::Inline) => Plugin::Gateway {
-            gateway: Rc::new(Gateway::check(raw, &host::env)?),
-            inline: role == Role::Inline,
-        },
-    })
+        role @ (Role::Gateway | Role::Inline) => {
+            let gateway = Gateway::check(raw, &host::env)?;
+            // The upstream role knows no target before its first attempt: the gateway gets the tokens for both.
+            let targets = gateway.targets.iter().map(|target| &**target);
+            tokens = Tokens::of(targets).map_err(|error| error.message)?;
+            Plugin::Gateway { gateway: Rc::new(gateway), inline: role == Role::Inline }
+        }
+    };
+    Ok((plugin, tokens))
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, body: usize, _: usize) {
+        self.tokens.answered(call, headers, body);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let json = self.get_plugin_configuration().unwrap_or_default();
         match configure(&json) {
-            Ok(plugin) => {
+            Ok((plugin, tokens)) => {
                 self.plugin = plugin;
+                self.tokens = tokens;
+                self.tokens.begin();
                 true
             }
             Err(why) => {
@@ -63,6 +76,10 @@ impl RootContext for Root {
                 false
             }
         }
+    }
+
+    fn on_tick(&mut self) {
+        self.tokens.tick();
     }
 
     fn get_type(&self) -> Option<ContextType> {

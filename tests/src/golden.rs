@@ -240,7 +240,7 @@ impl<'c> Exchange<'c> {
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
-        let world = World { env: &env, now: NOW, id: ID, hold_heads: false };
+        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, hold_heads: false };
         let body = Body::read(self.request.to_vec())?;
         Attempt::begin(Rc::clone(&self.target), self.endpoint, &body, &world)
     }

@@ -13,12 +13,14 @@ use crate::error::Error;
 use crate::json::{Json, Str};
 use crate::meter::Usage;
 use crate::openai::Body;
-use crate::provider::auth::{Env, Outgoing};
+use crate::provider::auth::{Env, Outgoing, Tokens};
 
 /// What an attempt needs to know of the world.
 pub struct World<'w> {
     /// Looks environment variables up.
     pub env: &'w Env<'w>,
+    /// Looks access tokens up.
+    pub tokens: &'w Tokens<'w>,
     /// The time, in Unix seconds.
     pub now: u64,
     /// An id for replies whose provider gives none.

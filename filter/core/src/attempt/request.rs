@@ -79,7 +79,7 @@ pub(super) fn make(
     for (name, value) in features {
         add(name, &value, &mut outgoing.headers);
     }
-    authorize(target, &mut outgoing, world.env, world.now)?;
+    authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
     Ok(Made { outgoing, stream, include_usage, base64, model })
 }
 

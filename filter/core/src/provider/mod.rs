@@ -126,6 +126,8 @@ pub enum Auth {
     Header(&'static str),
     /// The same; without a key, the setting of the second name as a bearer token.
     HeaderOrToken(&'static str, &'static str),
+    /// A bearer key where the target has one, else an access token of Google's, from where [`auth::google::Source`] says.
+    Google,
     /// A bearer key where the target has one, else AWS's signature, made for the service of this signing name from the
     /// settings and variables that [`auth::aws`] names.
     SigV4 {

@@ -1,6 +1,7 @@
 //! How a request proves to a provider who asks.
 
 pub mod aws;
+pub mod google;
 pub mod sigv4;
 
 use super::Auth;
@@ -9,6 +10,9 @@ use crate::error::Error;
 
 /// Looks an environment variable up.
 pub type Env<'e> = dyn Fn(&str) -> Option<String> + 'e;
+
+/// Looks up the access token that the shell keeps under a source's name.
+pub type Tokens<'t> = dyn Fn(&str) -> Option<String> + 't;
 
 /// A request on its way to a provider: what a signature covers.
 #[derive(Debug)]
@@ -26,8 +30,15 @@ pub struct Outgoing {
 /// Adds `target`'s credential to a request. `now` is in Unix seconds.
 ///
 /// # Errors
-/// A config error when the credential can't be had; it names the variable, never a value.
-pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, now: u64) -> Result<(), Error> {
+/// A config error when the credential can't be had; it names the variable, never a value. An upstream error that a later
+/// try may not meet when a token has not come yet.
+pub fn authorize(
+    target: &Target,
+    request: &mut Outgoing,
+    env: &Env<'_>,
+    tokens: &Tokens<'_>,
+    now: u64,
+) -> Result<(), Error> {
     match target.provider.auth {
         Auth::None => {}
         Auth::Bearer => {
@@ -49,6 +60,16 @@ pub fn authorize(target: &Target, request: &mut Outgoing, env: &Env<'_>, now: u6
                     .ok_or_else(|| Error::config(format!("target {}: '{token}' is not set", target.id)))?;
                 request.headers.push(("authorization".to_owned(), format!("Bearer {}", token.trim())));
             }
+        }
+        Auth::Google => {
+            let token = match (key(target, env)?, google::Source::of(target)?) {
+                (Some(key), _) => Some(key),
+                (None, None | Some(google::Source::Envoy)) => None,
+                (None, Some(source)) => Some(tokens(&source.name()).ok_or_else(google::no_token)?),
+            };
+            request
+                .headers
+                .extend(token.map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
         }
         Auth::SigV4 { service } => match key(target, env)? {
             // An API key of the service's own takes the signature's place.

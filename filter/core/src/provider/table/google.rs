@@ -4,6 +4,7 @@ use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
 use crate::openai::{Param, ParamSet};
+use crate::provider::auth::google;
 use crate::provider::{Auth, Provider, Quirks, When};
 
 /// What Gemini's language has no word for and needs none.
@@ -20,8 +21,9 @@ const VERTEX: Provider = Provider {
         ("vertex_location", "us", "https://aiplatform.us.rep.googleapis.com"),
         ("vertex_location", "eu", "https://aiplatform.eu.rep.googleapis.com"),
     ],
+    auth: Auth::Google,
     key_env: &["GOOGLE_OAUTH_ACCESS_TOKEN"],
-    settings: &[("vertex_project", ""), ("vertex_location", "us-central1")],
+    settings: &[("vertex_project", ""), ("vertex_location", "us-central1"), (google::CREDENTIALS, "")],
     embeddings: "",
     docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..COMPATIBLE
