@@ -151,7 +151,7 @@ fn requests() {
     let mut seeded = Seeded::new(13);
     let bodies = seeds(&["request.json"]);
     let env = |_: &str| Some("key".to_owned());
-    let world = World { env: &env, now: 1, id: "id", hold_heads: false };
+    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
     for row in rows() {
         let settings: BTreeMap<&str, &str> = row.settings.iter().map(|(name, _)| (*name, "x")).collect();
         let target = serde_json::json!({

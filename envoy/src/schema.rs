@@ -63,6 +63,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("headers", "extra_headers"),
     ("vertex_ai_project", "vertex_project"),
     ("vertex_ai_location", "vertex_location"),
+    ("vertex_ai_credentials", "vertex_credentials"),
 ];
 
 fn add_aliases(properties: &mut Map<String, Value>) {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use dragoman_core::config::{METADATA_NAMESPACE, Role};
+use dragoman_core::config::{METADATA_NAMESPACE, Role, Target};
+use dragoman_core::provider::auth::google::{self, Source};
 use serde_json::{Value, json};
 
 use super::{Site, address, bare, typed};
@@ -16,6 +17,7 @@ const NO_LIMIT: u32 = 1_000_000;
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
     let mut clusters: Vec<Value> = plan.targets.iter().map(|target| target_cluster(target, site)).collect();
+    clusters.extend(token_clusters(plan, site));
     if site.role == Role::Inline {
         return clusters;
     }
@@ -59,6 +61,41 @@ fn target_cluster(target: &Deployment, site: &Site) -> Value {
         object.insert("transport_socket".to_owned(), tls(host, is_address, site));
     }
     cluster
+}
+
+/// Where the filter gets Google's access tokens, if a target needs one.
+fn token_clusters(plan: &Plan, site: &Site) -> Vec<Value> {
+    let sources: Vec<Source> = plan
+        .targets
+        .iter()
+        .filter_map(|target| Target::from_json(&serde_json::to_string(&target.config).ok()?).ok())
+        .filter_map(|target| Source::of(&target).ok().flatten())
+        .collect();
+    let mut clusters = Vec::new();
+    if sources.iter().any(|source| matches!(source, Source::Credential(_))) {
+        let mut cluster = service(google::TOKEN_CLUSTER, google::TOKEN_HOST, 443);
+        if let Some(object) = cluster.as_object_mut() {
+            object.insert("transport_socket".to_owned(), tls(google::TOKEN_HOST, false, site));
+        }
+        clusters.push(cluster);
+    }
+    if sources.contains(&Source::Metadata) {
+        clusters.push(service(google::METADATA_CLUSTER, google::METADATA_HOST, 80));
+    }
+    clusters
+}
+
+/// A cluster that the filter itself calls.
+fn service(name: &str, host: &str, port: u16) -> Value {
+    json!({
+        "name": name,
+        "connect_timeout": "5s",
+        "cluster_type": dns(),
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(host, port)}}]}],
+        },
+    })
 }
 
 /// A new connection goes to what the name stands for now; open ones stay. Providers' names change by the minute.

@@ -2,6 +2,7 @@
 //!
 //! Owns the meaning of LiteLLM's keys. Knows nothing of Envoy: [`crate::bootstrap`] renders what stands here.
 
+mod google;
 mod routes;
 mod secrets;
 mod target;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{Setting, Target, TargetConfig};
-use dragoman_core::provider::auth::aws;
+use dragoman_core::provider::auth::{aws, google};
 use dragoman_core::provider::{self, Auth, Provider};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::google::{Credential, credential};
 use super::secrets::Secrets;
 use super::{Deployment, Share, milliseconds};
 use crate::check::{Environment, Problems, nearest};
@@ -266,7 +267,8 @@ impl Entry<'_> {
                 self.aws_credential(settings, at, &key);
                 false
             }
-            Auth::None => false,
+            // Without a token of the config's own there is a credential, or the machine's metadata server.
+            Auth::None | Auth::Google => false,
         };
         // A vendor's API at another address is a server of one's own.
         let own_server = !row.base.is_empty() && self.model.litellm_params.api_base.is_some();
@@ -294,6 +296,27 @@ impl Entry<'_> {
                 self.secrets.variable(variable, at, key);
             }
         }
+    }
+
+    /// The credential for which the filter gets tokens of Google's, unless Envoy gives them.
+    fn google_credential(&mut self, settings: &mut BTreeMap<String, Setting>) {
+        let params = &self.model.litellm_params;
+        let source = params.params.get(google::TOKEN_SOURCE).and_then(Value::as_str);
+        if params.api_key.is_some() || source == Some("envoy") {
+            return;
+        }
+        let (at, key) =
+            (self.place("litellm_params.vertex_credentials"), self.key("litellm_params.vertex_credentials"));
+        let found = match credential(params.vertex_credentials.as_ref(), self.environment) {
+            Ok(Some(Credential::Variable(name))) => Some(self.secrets.variable(&name, at, &key)),
+            Ok(Some(Credential::Json(json))) => self.secrets.setting(&json, at, &key, self.problems),
+            Ok(None) => None,
+            Err(says) => {
+                self.error("litellm_params.vertex_credentials", says);
+                None
+            }
+        };
+        settings.extend(found.map(|setting| (google::CREDENTIALS.to_owned(), setting)));
     }
 
     fn headers(&mut self) -> BTreeMap<String, Setting> {
@@ -361,6 +384,9 @@ impl Entry<'_> {
         let base_model = base_model.or(self.model.model_info.base_model.as_deref());
         if let (Auth::SigV4 { .. }, Some(model)) = (row.auth, base_model) {
             settings.insert(BASE_MODEL.to_owned(), Setting::Plain(model.to_owned()));
+        }
+        if row.auth == Auth::Google {
+            self.google_credential(&mut settings);
         }
         let signer = matches!(row.auth, Auth::SigV4 { .. }).then_some(&aws::SIGNER);
         for name in row.settings.iter().map(|(name, _)| name).chain(signer) {

@@ -129,11 +129,6 @@ pub static KNOWN: &[Known] = &[
             "aws_bedrock_project_id",
         ],
     ),
-    changes(
-        PARAMS,
-        "give a token of Google's as api_key, or in GOOGLE_OAUTH_ACCESS_TOKEN",
-        &["vertex_credentials", "vertex_ai_credentials"],
-    ),
     ignored(PARAMS, "only the OpenAI API is served", &["use_in_pass_through", "use_chat_completions_api"]),
     ignored(PARAMS, "thought signatures always travel", &["thought_signature_in_tool_call_id"]),
     ignored(PARAMS, OWN_PROCESS, &["rust"]),

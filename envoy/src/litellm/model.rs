@@ -120,6 +120,11 @@ pub struct LitellmParams {
     /// Google Cloud: the location.
     #[serde(default, alias = "vertex_ai_location")]
     pub vertex_location: Option<String>,
+    /// Google Cloud: a service account's key, or what `gcloud auth application-default login` leaves behind: its JSON, or
+    /// the path of its file. Without it, `GOOGLE_APPLICATION_CREDENTIALS` and then the machine's metadata server are asked.
+    #[serde(default, alias = "vertex_ai_credentials")]
+    #[schemars(extend("x-secret" = true))]
+    pub vertex_credentials: Option<Value>,
     /// Everything else: default parameters.
     #[serde(flatten)]
     pub params: BTreeMap<String, Value>,

@@ -23,7 +23,7 @@ const VERTEX: Provider = Provider {
     ],
     auth: Auth::Google,
     key_env: &["GOOGLE_OAUTH_ACCESS_TOKEN"],
-    settings: &[("vertex_project", ""), ("vertex_location", "us-central1"), (google::CREDENTIALS, "")],
+    settings: &[("vertex_project", ""), ("vertex_location", "us-central1"), (google::TOKEN_SOURCE, "")],
     embeddings: "",
     docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ..COMPATIBLE
