@@ -113,7 +113,7 @@ mod tests {
         let env = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        authorize(&target, &mut request, &env, 1_772_323_199)?;
+        authorize(&target, &mut request, &env, &|_| None, 1_772_323_199)?;
         Ok(request.headers.split_off(1))
     }
 
