@@ -43,7 +43,7 @@ fn reply(target: &Rc<Target>, stream: bool, content_type: &str, status: u16, pie
     );
     let request = Body::read(request.into_bytes()).unwrap();
     let env = |_: &str| None;
-    let world = World { env: &env, now: 1, id: "id", hold_heads: false };
+    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
     let (mut attempt, _) = Attempt::begin(Rc::clone(target), Endpoint::Chat, &request, &world).unwrap();
     attempt.head(status, &[("content-type".to_owned(), content_type.to_owned())], false);
     let mut bytes = Vec::new();
