@@ -147,7 +147,7 @@ mod tests {
             r#"{{"id":"t","provider":"{provider}","model":"m","settings":{{"aws_region_name":"eu-west-1"}},
                 "api_key":"k"}}"#
         );
-        let world = World { env: &|_| None, now: 1, id: "id", hold_heads: false };
+        let world = World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
         let target = Rc::new(Target::from_json(&target).unwrap());
         let body = Body::read(body.to_vec()).unwrap();
