@@ -92,7 +92,10 @@ impl Attempt {
             self.reply = Reply::Untouched;
             let error = match status {
                 200..=299 => Error::garbled("The provider's answer is empty."),
-                _ => Said::default().into_error(status, self.target.provider.label),
+                _ => {
+                    let name = header(headers, self.target.provider.error_name).unwrap_or_default();
+                    Said::default().into_error(status, self.target.provider.label).named(name)
+                }
             };
             edits.push((":status", Some(error.http_status().to_string())));
             self.failure = Some(error);

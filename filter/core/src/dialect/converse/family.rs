@@ -88,6 +88,11 @@ impl Model {
         }
     }
 
+    /// Whether a Claude's thinking can be given a budget of tokens.
+    pub(super) fn takes_budget(&self) -> bool {
+        matches!(self.family, Family::Claude(major, minor) if (major, minor) < (4, 7))
+    }
+
     /// Whether tools can have cache points of their own.
     pub(super) const fn caches_tools(&self) -> bool {
         matches!(self.family, Family::Claude(..))

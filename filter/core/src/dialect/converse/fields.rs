@@ -105,7 +105,14 @@ impl<'a> Thinking<'a> {
     ) -> Result<Self, Error> {
         if let (Family::Claude(..), Some(given)) = (model.family, request.field("thinking")) {
             let off = given.field("type").and_then(Json::as_str).is_some_and(|kind| kind.is("disabled"));
-            return Ok(Self::Given(!off));
+            return Ok(match given.field("budget_tokens").and_then(Json::as_u64) {
+                // Models that no longer know budgets get the effort that stands for it.
+                Some(budget) if !model.takes_budget() => {
+                    let level = LEVELS.iter().rfind(|level| level.budget <= budget);
+                    Self::Effort(level.map_or("low", |level| level.claude), !quiet)
+                }
+                _ => Self::Given(!off),
+            });
         }
         let Some(effort) = request.string(Param::ReasoningEffort)? else { return Ok(Self::Unsaid) };
         let level = level(&effort.plain()).ok_or_else(|| {
@@ -189,6 +196,8 @@ fn level(word: &str) -> Option<Option<&'static Level>> {
 pub(super) fn inference(
     request: &ChatRequest<'_>,
     thinking: &Thinking<'_>,
+    model: &Model,
+    to: &Target,
     body: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut config = Vec::new();
@@ -200,11 +209,7 @@ pub(super) fn inference(
         (None, Thinking::Budget(budget)) => config.field_number("maxTokens", budget + BEYOND_BUDGET),
         (None, _) => {}
     }
-    for (param, name) in [(Param::Temperature, "temperature"), (Param::TopP, "topP")] {
-        if let (Some(_), Some(raw)) = (request.number(param)?, request.param(param)) {
-            config.field(name, raw);
-        }
-    }
+    sampling(request, thinking, model, to, &mut config)?;
     let stops: Vec<Str<'_>> = request.stop()?.into_iter().filter(|stop| !stop.is_empty()).collect();
     if !stops.is_empty() {
         config.key("stopSequences");
@@ -217,6 +222,49 @@ pub(super) fn inference(
         body.open(b'{');
         body.extend_from_slice(&config);
         body.close(b'}');
+    }
+    Ok(())
+}
+
+/// Writes `temperature` and `topP`. Of these a Claude takes one only since 4.1, none since 4.7, and while it thinks
+/// hardly any. <https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility>
+fn sampling(
+    request: &ChatRequest<'_>,
+    thinking: &Thinking<'_>,
+    model: &Model,
+    to: &Target,
+    config: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut temperature = request.number(Param::Temperature)?;
+    let mut top_p = request.number(Param::TopP)?;
+    if let Family::Claude(major, minor) = model.family {
+        if (major, minor) >= (4, 7) {
+            for (asked, param) in [(temperature, Param::Temperature), (top_p, Param::TopP)] {
+                // One is the default of both.
+                if asked.is_some_and(|value| value != 1.0) && !to.drop_params {
+                    return Err(unsupported(param, to));
+                }
+            }
+            (temperature, top_p) = (None, None);
+        }
+        if thinking.on() {
+            temperature = None;
+            top_p = top_p.filter(|value| *value >= 0.95);
+        } else if (major, minor) >= (4, 1) && temperature.is_some() && top_p.is_some() {
+            match (temperature, top_p) {
+                (_, Some(1.0)) => top_p = None,
+                (Some(1.0), _) => temperature = None,
+                _ if to.drop_params => top_p = None,
+                _ => return Err(unsupported(Param::TopP, to)),
+            }
+        }
+    }
+    if let (Some(value), Some(raw)) = (temperature, request.param(Param::Temperature)) {
+        // OpenAI's scale goes to 2, Converse's to 1.
+        config.field("temperature", if value > 1.0 { Json::trusted("1") } else { raw });
+    }
+    if let (Some(_), Some(raw)) = (top_p, request.param(Param::TopP)) {
+        config.field("topP", raw);
     }
     Ok(())
 }
@@ -246,6 +294,9 @@ pub(super) fn write(
                 given.push(known);
                 body.field(known, value);
             }
+            // A thought that was told otherwise above; and who thinks samples as it likes.
+            None if &*name == "thinking" && matches!(thinking, Thinking::Effort(..)) => {}
+            None if &*name == "top_k" && thinking.on() => {}
             None if &*name == "top_k" && matches!(model.family, Family::Nova(_)) => {
                 let config = format!("{{\"topK\":{}}}", value.text());
                 extra.put(Str::literal("inferenceConfig"), &config);

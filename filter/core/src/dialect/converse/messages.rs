@@ -42,7 +42,7 @@ pub(super) fn write(
     body.key("messages");
     body.open(b'[');
     let mut writer = Writer { body, model, to, tools, open: None, names: Names::default(), any: false };
-    for (index, message) in messages.iter().enumerate().skip(leading) {
+    for (index, message) in answers_first(messages, leading) {
         match message.role {
             Role::System | Role::Developer => writer.instruct(message),
             Role::User => writer.user(message, index)?,
@@ -61,6 +61,16 @@ pub(super) fn write(
     body.close(b']');
     system(messages.get(..leading).unwrap_or_default(), asked, model, body);
     Ok(())
+}
+
+/// The messages behind the first `leading`, with their places. Results stand first in a turn: what was called must be
+/// answered before anything else is said.
+fn answers_first<'m, 'a>(messages: &'m [Message<'a>], leading: usize) -> Vec<(usize, &'m Message<'a>)> {
+    let mut ordered: Vec<(usize, &Message<'a>)> = messages.iter().enumerate().skip(leading).collect();
+    for turn in ordered.split_mut(|(_, message)| message.role == Role::Assistant) {
+        turn.sort_by_key(|(_, message)| message.role != Role::Tool);
+    }
+    ordered
 }
 
 /// Writes `system`: the instructions that lead the conversation.

@@ -72,7 +72,7 @@ impl Dialect for Converse {
         body.open(b'{');
         let asked = config.asks().then_some(tools::ASKED);
         messages::write(&messages, config.present(), asked, &model, to, body)?;
-        fields::inference(request, &thinking, body)?;
+        fields::inference(request, &thinking, &model, to, body)?;
         config.write(body)?;
         fields::write(request, &form, &thinking, &config, &model, body)?;
         body.close(b'}');
