@@ -39,7 +39,9 @@ pub(super) fn encode(request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>)
     let silent = quirks.unsupported.and(quirks.ignored);
     let reasons = begins(quirks.reasoning_models);
     let plain = reasons && to.drop_params && reasons_now(&model, request);
-    let usage = request.stream && !silent.has(Param::StreamOptions);
+    // A server that refuses stream options at all: the config says so.
+    let refused = to.additional_drop_params.iter().any(|name| name == Param::StreamOptions.name());
+    let usage = request.stream && !refused && !silent.has(Param::StreamOptions);
     let writer = Writer { request, to, model, usage, reasons, plain };
     body.open(b'{');
     for (key, value) in &request.fields {
