@@ -328,19 +328,20 @@ impl Attempt {
                     *done = true;
                     return Fate::Pass;
                 }
-                *finished |= events::contains(data, b"\"finish_reason\":\"")
-                    || events::contains(data, b"\"finish_reason\": \"");
-                if events::contains(data, b"\"error\"") {
+                let marks = Marks::of(data);
+                *finished |= marks.finished;
+                if marks.error {
                     failure = error_event(event, data);
                     if failure.is_some() {
                         return Fate::Drop;
                     }
                 }
-                if events::contains(data, b"\"usage\"") && counted(data, usage) && *hide_usage {
+                if marks.usage && counted(data, usage) && *hide_usage {
                     changed = true;
                     return Fate::Drop;
                 }
-                match amended(event, data, target) {
+                let vendors_words = marks.finished || marks.reasoning;
+                match vendors_words.then(|| amended(event, data, target)).flatten() {
                     Some(bytes) => {
                         changed = true;
                         Fate::Replace(bytes)
@@ -424,6 +425,38 @@ impl Attempt {
 
 fn json_type() -> Edit {
     ("content-type", Some("application/json".to_owned()))
+}
+
+/// Which keys an event's data has, as far as they matter to a stream that passes: one walk over its quotes tells whether
+/// it must be read at all. Most events have none of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    error: bool,
+    usage: bool,
+    reasoning: bool,
+    /// A finish reason that isn't `null`.
+    finished: bool,
+}
+
+impl Marks {
+    fn of(data: &[u8]) -> Self {
+        let mut marks = Self::default();
+        for quote in memchr::memchr_iter(b'"', data) {
+            match data.get(quote + 1..).unwrap_or_default() {
+                [b'e', b'r', b'r', b'o', b'r', b'"', ..] => marks.error = true,
+                [b'u', b's', b'a', b'g', b'e', b'"', ..] => marks.usage = true,
+                [b'r', b'e', b'a', b's', b'o', b'n', b'i', b'n', b'g', b'"', ..] => marks.reasoning = true,
+                [b'f', rest @ ..] => {
+                    let value = rest.strip_prefix(b"inish_reason\"").map(<[u8]>::trim_ascii_start);
+                    let value =
+                        value.and_then(|value| value.strip_prefix(b":")).map(<[u8]>::trim_ascii_start);
+                    marks.finished |= value.is_some_and(|value| value.starts_with(b"\""));
+                }
+                _ => {}
+            }
+        }
+        marks
+    }
 }
 
 /// The error in an event, where it is one.

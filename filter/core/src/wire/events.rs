@@ -99,12 +99,6 @@ pub fn data(event: &[u8]) -> &[u8] {
     lines.find_map(|line| line.strip_prefix(b"data:")).unwrap_or_default().trim_ascii()
 }
 
-/// Whether `needle` stands in `haystack`.
-#[must_use]
-pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +110,9 @@ mod tests {
             let wanted = ": hi|event: x|data: 1||data: 2||data: tail".replace('|', eol);
             for size in 1..=stream.len() {
                 let (mut events, mut out) = (Events::default(), Vec::new());
-                let mut judge = |event: &[u8]| if contains(event, b"drop") { Fate::Drop } else { Fate::Pass };
+                let mut judge = |event: &[u8]| {
+                    if memchr::memmem::find(event, b"drop").is_some() { Fate::Drop } else { Fate::Pass }
+                };
                 stream.as_bytes().chunks(size).for_each(|piece| events.push(piece, &mut out, &mut judge));
                 events.end(&mut out, &mut judge);
                 assert_eq!(String::from_utf8(out).unwrap(), wanted, "pieces of {size}, {eol:?}");

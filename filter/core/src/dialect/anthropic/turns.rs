@@ -10,7 +10,7 @@ use super::blocks::{Block, Kind, call_id, trimmed, write_all};
 use super::model::Model;
 use crate::config::Target;
 use crate::error::Error;
-use crate::json::{Json, Out, Str};
+use crate::json::{Json, Out, Str, mentions};
 use crate::openai::{Message, Part, Role};
 
 /// A request's messages in Anthropic's order.
@@ -249,7 +249,7 @@ fn said<'a>(message: &Message<'a>, index: usize, to: &Target) -> Result<Vec<Bloc
 /// Summaries in place of older messages, as replies gave them: they go back before anything else.
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/compaction>.
 fn compactions<'a>(message: &Message<'a>) -> Vec<Block<'a>> {
-    if !message.raw.text().contains("compaction_blocks") {
+    if mentions(message.raw.text(), &["compaction_blocks"]) == 0 {
         return Vec::new();
     }
     let given = message.raw.field("provider_specific_fields").and_then(|own| own.field("compaction_blocks"));
