@@ -127,7 +127,7 @@ pub fn route(plan: &Plan, site: &Site) -> Value {
         "request_body_buffer_limit": body_limit(plan),
         // A provider has no business with who the client is.
         "request_headers_to_remove": [
-            "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded",
+            CLUSTER_HEADER, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded",
         ],
     })
 }
