@@ -249,7 +249,7 @@ impl Gateway {
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
         if let Some(request) = &request {
-            expressible(request, target)?;
+            expressible(request, &Target::serving(target, &asked))?;
         }
         let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
         Ok(Plan { target: choice.target, cluster: &choice.cluster, route: &route.name, stream, timeout_ms })
