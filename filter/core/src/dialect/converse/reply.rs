@@ -97,11 +97,12 @@ pub(super) fn decode(body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         });
     };
     sink.start(Start::default());
-    let (mut calls, mut cited) = (0, Vec::new());
+    let mut told = Told::default();
     for block in message.content.iter().flatten() {
-        block.tell(&mut calls, &mut cited, sink);
+        block.tell(&mut told, sink);
     }
-    own_fields(&cited, reply.trace, sink);
+    let calls = told.calls;
+    own_fields(&told.cited, reply.trace, sink);
     if let Some(reason) = reply.stop_reason {
         let native = reason.plain();
         sink.piece(0, Piece::Finish(finish(&native, calls)));
@@ -112,9 +113,64 @@ pub(super) fn decode(body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
     Ok(())
 }
 
+/// What of a reply has been told.
+#[derive(Default)]
+struct Told<'a> {
+    calls: u32,
+    /// Characters of the text so far: citations point into it.
+    characters: usize,
+    /// Citations in Converse's own form.
+    cited: Vec<&'a str>,
+}
+
+/// How many characters a text has, as OpenAI counts them.
+pub(super) fn characters(text: Str<'_>) -> usize {
+    text.plain().chars().count()
+}
+
+json_view! {
+    struct Citation<'a> { "title" => title: Str<'a>, "source" => source: Str<'a>, "location" => location: Location<'a> }
+}
+
+json_view! {
+    struct Location<'a> { "web" => web: Web<'a> }
+}
+
+json_view! {
+    struct Web<'a> { "url" => url: Str<'a> }
+}
+
+/// Tells what the text from `start` to `end` cites, as far as OpenAI's API has a form for it: what has an address.
+pub(super) fn annotations(citations: &[Json<'_>], start: usize, end: usize, sink: &mut dyn Sink) {
+    let mut items = vec![b'['];
+    for citation in citations {
+        let view: Citation<'_> = citation.read().unwrap_or_default();
+        let source = view.source.filter(|source| source.raw().starts_with("http"));
+        let Some(url) = view.location.and_then(|place| place.web).and_then(|web| web.url).or(source) else {
+            continue;
+        };
+        items.open(b'{');
+        items.field_text("type", "url_citation");
+        items.key("url_citation");
+        items.open(b'{');
+        items.field_number("start_index", start as u64);
+        items.field_number("end_index", end as u64);
+        items.field_token("url", url);
+        items.field_token("title", view.title.unwrap_or(url));
+        items.close(b'}');
+        items.close(b'}');
+    }
+    if items.len() > 1 {
+        items.push(b']');
+        let text = String::from_utf8(items).unwrap_or_default();
+        sink.piece(0, Piece::Annotations(Json::trusted(&text)));
+    }
+}
+
 impl<'a> Block<'a> {
-    fn tell(&self, calls: &mut u32, cited: &mut Vec<&'a str>, sink: &mut dyn Sink) {
+    fn tell(&self, told: &mut Told<'a>, sink: &mut dyn Sink) {
         if let Some(text) = self.text {
+            told.characters += characters(text);
             sink.piece(0, Piece::Text(text));
         }
         if let Some(reasoning) = &self.reasoning {
@@ -129,10 +185,14 @@ impl<'a> Block<'a> {
             }
         }
         if let Some(block) = &self.citations {
+            let start = told.characters;
             for text in block.content.iter().flatten().filter_map(|cited| cited.text) {
+                told.characters += characters(text);
                 sink.piece(0, Piece::Text(text));
             }
-            cited.extend(block.citations.map(Json::items).unwrap_or_default().iter().map(|item| item.text()));
+            let citations = block.citations.map(Json::items).unwrap_or_default();
+            annotations(&citations, start, told.characters, sink);
+            told.cited.extend(citations.iter().map(|citation| citation.text()));
         }
         if let Some(call) = self.tool_use.as_ref().filter(|call| !call.by_service()) {
             let input = call.input.unwrap_or(Json::trusted("{}"));
@@ -140,13 +200,14 @@ impl<'a> Block<'a> {
                 sink.piece(0, Piece::Text(Str::spelled(&escaped(input.text()))));
                 return;
             }
-            call.tell(*calls, sink);
+            let index = told.calls;
+            call.tell(index, sink);
             match input.as_str() {
                 // Some models give their arguments as JSON inside a string.
-                Some(fragment) => sink.piece(0, Piece::ToolArgs { index: *calls, fragment }),
-                None => sink.piece(0, Piece::ToolInput { index: *calls, input }),
+                Some(fragment) => sink.piece(0, Piece::ToolArgs { index, fragment }),
+                None => sink.piece(0, Piece::ToolInput { index, input }),
             }
-            *calls += 1;
+            told.calls += 1;
         }
     }
 }

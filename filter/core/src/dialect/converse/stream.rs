@@ -3,7 +3,7 @@
 //! The stream is complete with `messageStop`; `metadata`, with the token counts, comes behind it.
 //! Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>.
 
-use super::reply::{ToolUse, counts, finish, own_fields, thought};
+use super::reply::{ToolUse, annotations, characters, counts, finish, own_fields, thought};
 use crate::dialect::{StreamDecoder, bare_error, truncated};
 use crate::error::Error;
 use crate::json::{Cursor, FromJson, Json, Str};
@@ -73,6 +73,10 @@ pub(super) struct Events {
     calls: u32,
     reasoning: Option<u64>,
     citations: Vec<String>,
+    /// Characters of the text so far, and where the open block's text and citations begin.
+    characters: usize,
+    block_start: usize,
+    block_citations: usize,
 }
 
 impl StreamDecoder for Events {
@@ -88,9 +92,10 @@ impl StreamDecoder for Events {
         match frame.event {
             "contentBlockStart" => self.begin(&event, sink),
             "contentBlockDelta" => self.delta(&event, sink),
+            "contentBlockStop" => self.shut(sink),
             "messageStop" => self.stop(&event, sink),
             "metadata" => self.metadata(&event, sink),
-            // `messageStart` and `contentBlockStop` say nothing; events to come are not for us.
+            // `messageStart` says nothing; events to come are not for us.
             _ => {}
         }
         Ok(())
@@ -128,6 +133,7 @@ impl Events {
     fn delta(&mut self, event: &Event<'_>, sink: &mut dyn Sink) {
         let Some(delta) = &event.delta else { return };
         if let Some(text) = delta.text {
+            self.characters += characters(text);
             sink.piece(0, Piece::Text(text));
         }
         if let Some(reasoning) = &delta.reasoning {
@@ -156,6 +162,14 @@ impl Events {
                 _ => {}
             }
         }
+    }
+
+    /// A block has ended: its citations are of its text.
+    fn shut(&mut self, sink: &mut dyn Sink) {
+        let texts = self.citations.get(self.block_citations..).unwrap_or_default();
+        let citations: Vec<Json<'_>> = texts.iter().map(|text| Json::trusted(text)).collect();
+        annotations(&citations, self.block_start, self.characters, sink);
+        (self.block_start, self.block_citations) = (self.characters, self.citations.len());
     }
 
     fn stop(&mut self, event: &Event<'_>, sink: &mut dyn Sink) {
