@@ -16,6 +16,8 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
     let config = PluginConfig {
         master_key: plan.master_key.clone(),
         max_body_bytes: plan.max_body_bytes,
+        // Only the router stands between the roles, and it changes no body.
+        share_bodies: site.role == Role::Gateway,
         routes: plan
             .routes
             .iter()
@@ -57,7 +59,11 @@ fn differs(milliseconds: u64, usual: u64) -> Option<u64> {
 
 /// The filter in the router. It is the same for all clusters, as what differs stands on their endpoints.
 pub fn upstream(plan: &Plan, site: &Site) -> Value {
-    let config = PluginConfig { hold_heads: site.version.holds_heads(), ..PluginConfig::of(Role::Upstream) };
+    let config = PluginConfig {
+        hold_heads: site.version.holds_heads(),
+        share_bodies: true,
+        ..PluginConfig::of(Role::Upstream)
+    };
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)
 }
 

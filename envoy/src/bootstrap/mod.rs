@@ -60,7 +60,8 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
     vec![
         (
             "http_filter.yaml",
-            "Goes into the http_filters of an HttpConnectionManager, in the place of the router.",
+            "Goes into the http_filters of an HttpConnectionManager, in the place of the router.\n\
+             No filter that changes bodies may come between the two: the second reads what the first has kept.",
             json!([filter::gateway(plan, site), listener::router(plan, site)]),
         ),
         (
