@@ -266,6 +266,12 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
         Some(roots) => roots.clone(),
         None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
     };
+    if !version.holds_heads() && plan.retries > 0 {
+        eprintln!(
+            "dragoman: warning: Envoy {version} tries again only what never reached a provider; 1.37 and later also try again \
+             after a provider's error"
+        );
+    }
     let address = |socket: SocketAddr| (socket.ip().to_string(), socket.port());
     Ok(Site {
         listen: address(place.listen),

@@ -135,9 +135,15 @@ pub fn route(plan: &Plan, site: &Site) -> Value {
 /// What makes an attempt fail, and what then. One policy for all routes: which targets stand in for which is told by the
 /// cluster that the filter names.
 fn retry_policy(plan: &Plan, site: &Site) -> Value {
+    // LiteLLM tries these again: no connection, timeouts, 408, 409, 429 and all of 5xx. The filter holds a failure's head until
+    // it has read why; 1.36 breaks the client's connection when such a head is then tried again.
+    let retry_on = if site.version.holds_heads() {
+        "5xx,reset,connect-failure,refused-stream,retriable-status-codes"
+    } else {
+        "connect-failure,refused-stream,reset-before-request"
+    };
     let mut policy = json!({
-        // LiteLLM tries these again: no connection, timeouts, 408, 409, 429 and all of 5xx.
-        "retry_on": "5xx,reset,connect-failure,refused-stream,retriable-status-codes",
+        "retry_on": retry_on,
         "retriable_status_codes": [408, 409, 429],
         "num_retries": plan.retries,
         // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.

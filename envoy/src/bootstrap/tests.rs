@@ -113,6 +113,7 @@ fn a_version_is_told_what_it_can_do() {
     };
     let (old, new) = (rendered("1.36"), rendered("1.37"));
     assert!(!old.to_string().contains("hold_heads") && new.to_string().contains("hold_heads"));
+    assert!(!old.to_string().contains("retry_on\":\"5xx") && new.to_string().contains("retry_on\":\"5xx"));
     let buffer =
         |v: &Value| v["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"].as_u64();
     assert_eq!((buffer(&old), buffer(&new)), (Some(36 * 1024 * 1024), Some(32 * 1024)));
