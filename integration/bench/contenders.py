@@ -276,11 +276,12 @@ class Roles(_Envoy):
         routes += [(f"route-{n}", OPENAI_MODEL) for n in range(self.routes - 1)]
         gateway = {
             "role": "gateway",
+            "share_bodies": True,
             "master_key": KEY,
             "targets": list(targets.values()),
             "routes": [{"name": name, "targets": [{"target": target, "cluster": target}]} for name, target in routes],
         }
-        return [gateway, {"role": "upstream", "hold_heads": True}]
+        return [gateway, {"role": "upstream", "hold_heads": True, "share_bodies": True}]
 
     def filters(self, provider: int) -> list[dict]:
         return [envoys.wasm_filter(self.module, self.plugins(provider)[0])]

@@ -172,7 +172,9 @@ def _openai_events(count: int) -> bytes:
     }
 
     def choice(delta: dict, finish: str | None = None) -> dict:
-        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
+        # `usage` is null in every chunk but the last where it was asked for, and Dragoman always asks.
+        choices = [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
+        return {**head, "choices": choices, "usage": None, "obfuscation": "aX3kQ9"}
 
     chunks = [choice({"role": "assistant", "content": "", "refusal": None})]
     chunks += [choice({"content": text}) for text in _deltas(count)]
