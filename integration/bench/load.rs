@@ -25,7 +25,9 @@ fn main() {
         Some("stand-in") => stand_in(&args[1..]),
         Some("fire") => fire(&args[1..]),
         _ => {
-            eprintln!("usage: load stand-in PORT | load fire --to ADDRESS --request FILE [--connections N] [--seconds S] [--each N]");
+            eprintln!(
+                "usage: load stand-in PORT | load fire --to ADDRESS --request FILE [--connections N] [--seconds S] [--each N]"
+            );
             std::process::exit(2);
         }
     }
@@ -124,7 +126,8 @@ impl Wire {
             loop {
                 let line = self.line()?;
                 let digits = line.split(|b| *b == b';').next().unwrap_or(&[]);
-                let size = std::str::from_utf8(digits).ok().and_then(|s| usize::from_str_radix(s.trim(), 16).ok());
+                let size =
+                    std::str::from_utf8(digits).ok().and_then(|s| usize::from_str_radix(s.trim(), 16).ok());
                 match size {
                     None => return Err(io::Error::other("a bad chunk size")),
                     Some(0) => break,
@@ -145,7 +148,12 @@ impl Wire {
 fn parse_head(bytes: &[u8]) -> Head {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split("\r\n");
-    let mut head = Head { first_line: lines.next().unwrap_or("").to_owned(), length: None, chunked: false, close: false };
+    let mut head = Head {
+        first_line: lines.next().unwrap_or("").to_owned(),
+        length: None,
+        chunked: false,
+        close: false,
+    };
     for line in lines {
         let Some((name, value)) = line.split_once(':') else { continue };
         let value = value.trim();
@@ -207,15 +215,34 @@ fn stand_in(args: &[String]) {
         match words.as_slice() {
             ["unary", path, delay, file] => {
                 let body = fs::read(file).expect("the reply's file");
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-                set(&reply, Reply { path: (*path).into(), delay: micros(delay), gap: Duration::ZERO, head: head.into(), parts: vec![body] });
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                set(
+                    &reply,
+                    Reply {
+                        path: (*path).into(),
+                        delay: micros(delay),
+                        gap: Duration::ZERO,
+                        head: head.into(),
+                        parts: vec![body],
+                    },
+                );
             }
             ["stream", path, delay, gap, file] => {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
                 let text = fs::read(file).expect("the events' file");
                 let gap = micros(gap);
-                let parts = if gap.is_zero() { vec![chunk(&text)] } else { events(&text).into_iter().map(chunk).collect() };
-                set(&reply, Reply { path: (*path).into(), delay: micros(delay), gap, head: head.into(), parts });
+                let parts = if gap.is_zero() {
+                    vec![chunk(&text)]
+                } else {
+                    events(&text).into_iter().map(chunk).collect()
+                };
+                set(
+                    &reply,
+                    Reply { path: (*path).into(), delay: micros(delay), gap, head: head.into(), parts },
+                );
             }
             ["dump", file] => {
                 *dump.lock().expect("no panic in a thread") = Some((*file).into());
@@ -365,7 +392,8 @@ struct Job {
 
 fn fire(args: &[String]) {
     let option = |name: &str| args.iter().position(|a| a == name).and_then(|at| args.get(at + 1));
-    let number = |name: &str, otherwise: f64| option(name).map_or(otherwise, |v| v.parse().expect("a number"));
+    let number =
+        |name: &str, otherwise: f64| option(name).map_or(otherwise, |v| v.parse().expect("a number"));
     let job = Arc::new(Job {
         to: option("--to").expect("--to").clone(),
         request: fs::read(option("--request").expect("--request")).expect("the request's file"),
@@ -504,6 +532,8 @@ fn percentiles(nanos: &mut [u64]) -> String {
         return "null".into();
     }
     nanos.sort_unstable();
-    let at = |share: f64| nanos[((nanos.len() as f64 * share).ceil() as usize).clamp(1, nanos.len()) - 1] as f64 / 1000.0;
+    let at = |share: f64| {
+        nanos[((nanos.len() as f64 * share).ceil() as usize).clamp(1, nanos.len()) - 1] as f64 / 1000.0
+    };
     format!("[{:.1},{:.1},{:.1},{:.1}]", at(0.5), at(0.9), at(0.99), at(1.0))
 }

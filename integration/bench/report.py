@@ -36,8 +36,8 @@ def _plain(head: list[str], rows: list[list[str]]) -> list[str]:
 def cpu_table(run: dict, names: tuple[str, ...] | None = None) -> tuple[list[str], list[list[str]]]:
     """CPU microseconds per request and the ratio to bare Envoy: a row per contender, a column per item."""
     items = [name for name in run.get("items", {}) if names is None or name in names]
-    rows = []
-    for contender, title in run["contenders"].items():
+    rows: list[list[str]] = []
+    for contender, title in run["contenders"].items() if items else ():
         if contender == "direct" or contender in run.get("missing", {}):
             continue
         cells = []
@@ -53,7 +53,7 @@ def cpu_table(run: dict, names: tuple[str, ...] | None = None) -> tuple[list[str
     return ["CPU µs per request (× bare Envoy)", *items], rows
 
 
-def _detail_tables(run: dict) -> list[tuple[str, list[str], list[list[str]]]]:
+def _detail_tables(run: dict) -> list[tuple[list[str], list[list[str]]]]:
     tables = []
     for item, lines in run.get("items", {}).items():
         rows = [
@@ -70,12 +70,12 @@ def _detail_tables(run: dict) -> list[tuple[str, list[str], list[list[str]]]]:
             for name, line in lines.items()
         ]
         head = [item, "CPU µs", "× bare", "+ µs", "requests/s", "p50 µs", "p99 µs", "RSS MB"]
-        tables.append(("", head, rows))
+        tables.append((head, rows))
     if "paced" in run:
         head = ["paced stream, added µs", "first token p50", "first token p99", "event p50", "event p99"]
         keys = ("first_token_added_p50_us", "first_token_added_p99_us", "event_added_p50_us", "event_added_p99_us")
         rows = [[run["contenders"].get(n, n), *(_number(line.get(k)) for k in keys)] for n, line in run["paced"].items() if n != "direct"]
-        tables.append(("", head, rows))
+        tables.append((head, rows))
     if "ladder" in run:
         steps = list(run["ladder"])
         names = list(next(iter(run["ladder"].values())))
@@ -85,16 +85,16 @@ def _detail_tables(run: dict) -> list[tuple[str, list[str], list[list[str]]]]:
                 values = [run["ladder"][step].get(name, {}).get(key) for step in steps]
                 scale = 1000 if key.endswith("_us") else 1
                 rows.append([run["contenders"].get(name, name), *(_number(None if v is None else v / scale, digits) for v in values)])
-            tables.append(("", [title, *steps], rows))
+            tables.append(([title, *steps], rows))
     for kind, title in (("body", "CPU µs by body bytes"), ("routes", "CPU µs by routes")):
         growth = run.get("growth", {}).get(kind)
         if growth:
-            tables.append(("", *_across(run, growth, title, lambda line: _number(line["cpu_us"]))))
+            tables.append(_across(run, growth, title, lambda line: _number(line["cpu_us"])))
     streams = run.get("growth", {}).get("streams")
     if streams:
-        tables.append(("", *_across(run, streams, "CPU µs per event by concurrent streams", lambda line: _number(line["event_us"], 1))))
+        tables.append(_across(run, streams, "CPU µs per event by concurrent streams", lambda line: _number(line["event_us"], 1)))
         memory = lambda line: f"{line['peak_kb'] / 1024:.0f} → {line['after_kb'] / 1024:.0f}"  # noqa: E731
-        tables.append(("", *_across(run, streams, "RSS MB at peak → after, by concurrent streams", memory)))
+        tables.append(_across(run, streams, "RSS MB at peak → after, by concurrent streams", memory))
     return tables
 
 
@@ -133,13 +133,13 @@ def refusals(run: dict) -> list[str]:
 
 
 def terminal(run: dict) -> str:
-    parts = ["\n".join(_plain(head, rows)) for _, head, rows in [("", *cpu_table(run)), *_detail_tables(run)] if rows]
+    parts = ["\n".join(_plain(head, rows)) for head, rows in [cpu_table(run), *_detail_tables(run)] if rows]
     return "\n\n".join([*parts, "\n".join([*about(run), *refusals(run)])])
 
 
 def markdown(run: dict) -> str:
     """Everything, for the benchmark's own page."""
-    parts = ["\n".join(_markdown(head, rows)) for _, head, rows in [("", *cpu_table(run)), *_detail_tables(run)] if rows]
+    parts = ["\n".join(_markdown(head, rows)) for head, rows in [cpu_table(run), *_detail_tables(run)] if rows]
     notes = [*about(run), *(f"- {line}" for line in refusals(run))]
     return "\n\n".join(["\n".join(about(run)), *parts, "\n".join(notes[len(about(run)) :])]).strip()
 
