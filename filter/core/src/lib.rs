@@ -41,7 +41,7 @@
 //! | [`error`] | every failure and its OpenAI form | |
 //!
 //! [`admission`] and [`attempt`] may use everything; nobody imports them. `provider` uses `dialect` and `wire`; never the
-//! other way round. `tests/tests/tidy.rs` holds these directions.
+//! other way round. `tests/tidy.rs` holds these directions.
 //!
 //! # Decisions, with what proved them
 //!
