@@ -27,7 +27,7 @@ help: ## Show this help
 ##@ Build
 
 .PHONY: setup
-setup: .cache/rust-targets $(VENV)/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
+setup: .cache/rust-targets $(VENV)/.ready .cache/litellm/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
 
 .cache/rust-targets: rust-toolchain.toml
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown
@@ -36,6 +36,12 @@ setup: .cache/rust-targets $(VENV)/.ready integration/js/node_modules/.ready ## 
 $(VENV)/.ready: integration/requirements.txt integration/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r integration/requirements.txt -c integration/constraints.txt
+	@touch $@
+
+# LiteLLM pins what it needs exactly: apart from everything else, for the differential test alone.
+.cache/litellm/.ready: integration/differential/litellm.txt
+	$(PYTHON) -m venv .cache/litellm
+	.cache/litellm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 integration/js/node_modules/.ready: integration/js/package-lock.json

@@ -1,0 +1,1 @@
+"""The differential test: the same requests through LiteLLM and through Dragoman."""
