@@ -128,7 +128,7 @@ INTENDED = [
     Intended("ollama", "tool-strict", "-tools.0.function.strict", "Ollama's tools have no strict."),
     Intended("ollama", "choice-none", "-tools", "Ollama has no tool_choice: without its tools the model can't call one. LiteLLM lets it call."),
     Intended("ollama", "choice-required choice-named", "+refused", "LiteLLM removes tool_choice without a word."),
-    Intended("ollama", "loop loop-text loop-two loop-then-user loop-parts loop-without-tools", "+messages.1.tool_calls.*.function.index +messages.*.tool_name", "Ollama knows results by the tool's name: its API has no ids of calls."),
+    Intended("ollama", "loop loop-text loop-two loop-then-user loop-parts loop-without-tools", "+messages.1.tool_calls.*.function.index +messages.*.tool_name", "Ollama's templates know a result by its tool's name."),
     Intended("ollama", "loop-no-arguments", "-refused", "LiteLLM's own 500: an empty text is no JSON."),
     Intended("ollama", "image-away", "+refused", "LiteLLM sends the address as if it were the picture's bytes."),
     Intended("ollama", "audio", "~messages.0.images", "Ollama takes sound among the images: https://github.com/ollama/ollama/blob/main/openai/openai.go"),
