@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use dragoman_core::config::{METADATA_NAMESPACE, Role, Target};
+use dragoman_core::provider::auth::aws::Scope;
 use dragoman_core::provider::auth::google::{self, Source};
 use serde_json::{Value, json};
 
-use super::{Site, address, bare, typed};
+use super::{Site, address, bare, filter, typed};
 use crate::convert::{Chain, Deployment, Plan};
 
 /// What a connection may hold back before Envoy stops reading from it.
@@ -16,7 +17,8 @@ const NO_LIMIT: u32 = 1_000_000;
 
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
-    let mut clusters: Vec<Value> = plan.targets.iter().map(|target| target_cluster(target, site)).collect();
+    let mut clusters: Vec<Value> =
+        plan.targets.iter().map(|target| target_cluster(target, plan, site)).collect();
     clusters.extend(token_clusters(plan, site));
     if site.role == Role::Inline {
         return clusters;
@@ -24,14 +26,14 @@ pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     for chain in plan.routes.iter().flat_map(|route| &route.chains) {
         if chain.targets.len() > 1 && seen.insert(&chain.cluster) {
-            clusters.push(chain_cluster(chain, plan));
+            clusters.push(chain_cluster(chain, plan, site));
         }
     }
     clusters
 }
 
 /// A target's own cluster.
-fn target_cluster(target: &Deployment, site: &Site) -> Value {
+fn target_cluster(target: &Deployment, plan: &Plan, site: &Site) -> Value {
     let host = bare(&target.address.host);
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     let config = serde_json::to_string(&target.config).unwrap_or_default();
@@ -49,7 +51,7 @@ fn target_cluster(target: &Deployment, site: &Site) -> Value {
                 "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"target": config}}},
             }]}],
         },
-        "typed_extension_protocol_options": protocol(target),
+        "typed_extension_protocol_options": protocol(target, upstream_filters(target, plan, site)),
     });
     let Some(object) = cluster.as_object_mut() else { return cluster };
     if is_address {
@@ -133,25 +135,51 @@ fn tls(host: &str, is_address: bool, site: &Site) -> Value {
 }
 
 /// A cluster that tries its targets in their order.
-fn chain_cluster(chain: &Chain, plan: &Plan) -> Value {
-    let members: Vec<&str> = chain
-        .targets
-        .iter()
-        .filter_map(|target| plan.targets.get(*target))
-        .map(|target| target.cluster.as_str())
-        .collect();
+fn chain_cluster(chain: &Chain, plan: &Plan, site: &Site) -> Value {
+    let targets: Vec<&Deployment> =
+        chain.targets.iter().filter_map(|target| plan.targets.get(*target)).collect();
+    let members: Vec<&str> = targets.iter().map(|target| target.cluster.as_str()).collect();
     let aggregate =
         typed("envoy.extensions.clusters.aggregate.v3.ClusterConfig", json!({"clusters": members}));
-    json!({
+    let mut cluster = json!({
         "name": chain.cluster,
         "connect_timeout": "10s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": no_limits(),
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
+    });
+    // Envoy takes the filters of the cluster that the route names. All members have the same: see `convert::aws`.
+    if let Some(first) = targets.first()
+        && let Some(filters) = upstream_filters(first, plan, site)
+        && let Some(cluster) = cluster.as_object_mut()
+    {
+        cluster.insert("typed_extension_protocol_options".to_owned(), protocol(first, Some(filters)));
+    }
+    cluster
+}
+
+/// The filters of a cluster that needs others than the router's, which they replace.
+fn upstream_filters(target: &Deployment, plan: &Plan, site: &Site) -> Option<Value> {
+    let signing = aws_request_signing(target.signing.as_ref()?);
+    let codec = filter::upstream_codec();
+    Some(match site.role {
+        Role::Inline => json!([signing, codec]),
+        _ => json!([filter::upstream(plan, site), signing, codec]),
     })
 }
 
-fn protocol(target: &Deployment) -> Value {
+/// Envoy's own signer. It signs what the filter before it has made of the request, with the first key that it finds where
+/// AWS's SDKs look:
+/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/aws_request_signing_filter>
+fn aws_request_signing(scope: &Scope) -> Value {
+    let signing = typed(
+        "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
+        json!({"service_name": scope.service, "region": scope.region}),
+    );
+    json!({"name": "envoy.filters.http.aws_request_signing", "typed_config": signing})
+}
+
+fn protocol(target: &Deployment, filters: Option<Value>) -> Value {
     let http2 = json!({
         "initial_stream_window_size": 1_048_576,
         "initial_connection_window_size": 16_777_216,
@@ -170,6 +198,7 @@ fn protocol(target: &Deployment) -> Value {
         } else {
             protocol.insert("explicit_http_config".to_owned(), json!({"http_protocol_options": {}}));
         }
+        protocol.extend(filters.map(|filters| ("http_filters".to_owned(), filters)));
     }
     let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     json!({name: typed(name, protocol)})

@@ -67,6 +67,12 @@ pub fn upstream(plan: &Plan, site: &Site) -> Value {
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)
 }
 
+/// Envoy's own last filter on the way to a provider.
+pub fn upstream_codec() -> Value {
+    let codec = typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
+    json!({"name": "envoy.filters.http.upstream_codec", "typed_config": codec})
+}
+
 fn wasm(name: &str, config: &Value, plan: &Plan, site: &Site) -> Value {
     let mut vm = json!({
         "vm_id": VM_ID,

@@ -89,13 +89,9 @@ pub fn router(plan: &Plan, site: &Site) -> Value {
     if site.role != Role::Inline
         && let Some(router) = router.as_object_mut()
     {
-        let codec = typed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec", json!({}));
         router.insert(
             "upstream_http_filters".to_owned(),
-            json!([
-                filter::upstream(plan, site),
-                {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
-            ]),
+            json!([filter::upstream(plan, site), filter::upstream_codec()]),
         );
     }
     let router = typed("envoy.extensions.filters.http.router.v3.Router", router);

@@ -106,6 +106,43 @@ fn both_roles_share_one_vm_and_are_configured_once() {
 }
 
 #[test]
+fn envoy_signs_behind_the_filter_and_only_where_it_is_told_to() {
+    let entry = |name: &str, more: &str| {
+        format!(
+            "- model_name: {name}\n  litellm_params: {{model: bedrock/anthropic.claude-3, aws_region_name: eu-west-1, {more}}}\n"
+        )
+    };
+    let (envoys, ours) = ("aws_signer: envoy", "aws_access_key_id: i, aws_secret_access_key: s");
+    let yaml = format!(
+        "model_list:\n{}{}{}{}",
+        entry("alone", envoys),
+        entry("chain", envoys),
+        entry("chain", envoys),
+        entry("ours", ours)
+    );
+    for (role, behind) in [(Role::Gateway, &["envoy.filters.http.wasm"][..]), (Role::Inline, &[])] {
+        let rendered = bootstrap(&plan(&yaml), &site(role));
+        let mut signed = 0;
+        for cluster in rendered["static_resources"]["clusters"].as_array().unwrap() {
+            let mut filters = Vec::new();
+            all(cluster, "http_filters", &mut filters);
+            let Some(filters) = filters.first().and_then(|filters| filters.as_array()) else { continue };
+            signed += 1;
+            let names: Vec<&str> = filters.iter().filter_map(|filter| filter["name"].as_str()).collect();
+            let signer = ["envoy.filters.http.aws_request_signing", "envoy.filters.http.upstream_codec"];
+            assert_eq!(names, [behind, &signer].concat());
+            let config = &filters[behind.len()]["typed_config"];
+            assert_eq!(
+                (&config["service_name"], &config["region"]),
+                (&"bedrock".into(), &"eu-west-1".into())
+            );
+        }
+        // Three targets, and where chains are walked the two that stand in for each other.
+        assert_eq!(signed, if role == Role::Gateway { 5 } else { 3 });
+    }
+}
+
+#[test]
 fn a_version_is_told_what_it_can_do() {
     let rendered = |version: &str| {
         let site = Site { version: version.parse().unwrap(), ..site(Role::Gateway) };

@@ -201,6 +201,47 @@ fn credentials() {
 }
 
 #[test]
+fn what_envoy_signs() {
+    let envoys = "model: bedrock/anthropic.claude-3\naws_signer: envoy";
+    params(&format!("{envoys}\naws_region_name: us-east-1"), "");
+    params(
+        &format!("{envoys}\naws_region_name: us-east-1\naws_access_key_id: os.environ/KEY"),
+        "c:7: error: ~.aws_access_key_id is never read by Envoy, which signs with its process's own key: remove it, or \
+         aws_signer\n",
+    );
+    params(
+        &format!("{envoys}\napi_base: http://localhost:1"),
+        "c:5: error: ~.aws_signer is 'envoy', which must know the region: give aws_region_name\n",
+    );
+    params(
+        "model: bedrock/anthropic.claude-3\naws_signer: me\naws_region_name: us-east-1\napi_key: k",
+        "c:5: error: ~.aws_signer must be one of filter, envoy\n",
+    );
+}
+
+#[test]
+fn a_chain_has_one_signer() {
+    let chain = |first: &str, second: &str| {
+        let entry = |more: &str| {
+            format!("- model_name: m\n  litellm_params:\n    model: bedrock/anthropic.claude-3\n    {more}\n")
+        };
+        report(&format!("model_list:\n{}{}", entry(first), entry(second)), false)
+    };
+    let here = "aws_region_name: us-east-1\n    aws_signer: envoy";
+    let elsewhere = "aws_region_name: us-east-2\n    aws_signer: envoy";
+    let says = |line: usize, index: usize| {
+        format!(
+            "c:{line}: error: model_list[{index}].litellm_params.aws_signer is 'envoy', but 'm' also tries targets that Envoy \
+             doesn't sign for, or for another region: give all of them aws_signer: envoy and one region, or this one a \
+             model_name of its own\n"
+        )
+    };
+    assert_eq!(chain(here, here), "");
+    assert_eq!(chain("aws_region_name: us-east-1\n    api_key: k", here), says(11, 1));
+    assert_eq!(chain(here, elsewhere), says(6, 0) + &says(11, 1));
+}
+
+#[test]
 fn a_secret_is_never_in_a_report() {
     let secret = "sk-very-secret";
     for yaml in [

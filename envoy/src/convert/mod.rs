@@ -2,6 +2,7 @@
 //!
 //! Owns the meaning of LiteLLM's keys. Knows nothing of Envoy: [`crate::bootstrap`] renders what stands here.
 
+mod aws;
 mod google;
 mod routes;
 mod secrets;
@@ -12,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use dragoman_core::config::{Address, DEFAULT_MAX_BODY_BYTES, Setting, TargetConfig};
+use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
 pub use routes::{Chain, Route};
@@ -52,6 +54,8 @@ pub struct Deployment {
     pub cluster: String,
     /// Where it is.
     pub address: Address,
+    /// For what Envoy's own filter signs its requests, where ours leaves that to it.
+    pub signing: Option<Scope>,
     /// How long one attempt may take until its reply's head goes to the client, in milliseconds.
     pub timeout_ms: u64,
     /// The same for a stream, whose head goes with its first token.
@@ -121,6 +125,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
     let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
     let routes = routes::routes(read, &names, &targets, attempts, problems);
+    aws::one_signer(&routes, &targets, &read.node, problems);
     Plan {
         routes,
         targets,

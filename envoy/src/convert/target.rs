@@ -12,7 +12,7 @@ use super::google::{Credential, credential};
 use super::secrets::Secrets;
 use super::{Deployment, Share, milliseconds};
 use crate::check::{Environment, Problems, nearest};
-use crate::litellm::{LitellmParams, Model};
+use crate::litellm::{AwsSigner, LitellmParams, Model};
 use crate::yaml::{Node, Place};
 
 /// What the settings give to every target.
@@ -212,18 +212,20 @@ impl Entry<'_> {
         };
         // The filter's own check, so that nothing is rendered that the filter would refuse.
         let checked = serde_json::to_string(&config).map_err(|error| error.to_string());
-        let address = match checked.and_then(|json| Target::from_json(&json)) {
-            Ok(target) => target.address,
+        let target = match checked.and_then(|json| Target::from_json(&json)) {
+            Ok(target) => target,
             Err(says) => {
                 self.error("litellm_params", says);
                 return None;
             }
         };
+        let signing = self.signing(&target);
         let timeout_ms = params.timeout.map_or(defaults.timeout_ms, milliseconds);
         Some(Deployment {
             config,
             cluster: String::new(),
-            address,
+            address: target.address,
+            signing,
             index: self.index,
             timeout_ms,
             // The target's own timeout is nearer than the router's for streams.
@@ -254,6 +256,10 @@ impl Entry<'_> {
         if let Some(value) = &self.model.litellm_params.api_key {
             let (at, key) = (self.place("litellm_params.api_key"), self.key("litellm_params.api_key"));
             return self.secrets.setting(value, at, &key, self.problems);
+        }
+        if settings.get(aws::SIGNER).is_some_and(super::aws::is_envoy) {
+            // A key of the service's own, meant for others, would stand where the signature goes.
+            return None;
         }
         let set = row.key_env.iter().find(|name| self.environment.value(name).is_some());
         let (at, key) = (self.place("litellm_params.model"), self.key("litellm_params.model"));
@@ -287,15 +293,32 @@ impl Entry<'_> {
 
     /// The variables that the filter reads where the config gives no AWS key.
     fn aws_credential(&mut self, settings: &BTreeMap<String, Setting>, at: Place, key: &str) {
-        let envoy_signs = settings.get(aws::SIGNER) == Some(&Setting::Plain("envoy".to_owned()));
         let own_key = settings.contains_key(aws::ACCESS_KEY_ID.0);
         for (setting, variable) in aws::CREDENTIAL {
             let optional = setting == aws::SESSION_TOKEN.0;
             let absent = optional && (own_key || self.environment.value(variable).is_none());
-            if !envoy_signs && !absent && !settings.contains_key(setting) {
+            if !absent && !settings.contains_key(setting) {
                 self.secrets.variable(variable, at, key);
             }
         }
+    }
+
+    /// What Envoy's own filter signs for, if the target leaves that to it.
+    fn signing(&mut self, target: &Target) -> Option<aws::Scope> {
+        let Ok(signing) = aws::Scope::for_envoy(target) else {
+            self.error(
+                "litellm_params.aws_signer",
+                "is 'envoy', which must know the region: give aws_region_name",
+            );
+            return None;
+        };
+        if signing.is_some() {
+            for name in super::aws::keys(&self.model.litellm_params) {
+                let says = "is never read by Envoy, which signs with its process's own key: remove it, or aws_signer";
+                self.error(&format!("litellm_params.{name}"), says);
+            }
+        }
+        signing
     }
 
     /// The credential for which the filter gets tokens of Google's, unless Envoy gives them.
@@ -388,9 +411,13 @@ impl Entry<'_> {
         if row.auth == Auth::Google {
             self.google_credential(&mut settings);
         }
-        let signer = matches!(row.auth, Auth::SigV4 { .. }).then_some(&aws::SIGNER);
-        for name in row.settings.iter().map(|(name, _)| name).chain(signer) {
-            if settings.contains_key(*name) {
+        let signed = matches!(row.auth, Auth::SigV4 { .. });
+        if let (true, Some(signer)) = (signed, params.aws_signer) {
+            settings.insert(aws::SIGNER.to_owned(), Setting::Plain(signer.name().to_owned()));
+        }
+        let envoys = signed && params.aws_signer == Some(AwsSigner::Envoy);
+        for (name, _) in row.settings {
+            if settings.contains_key(*name) || (envoys && SECRET_SETTINGS.contains(name)) {
                 continue;
             }
             // A setting of this vendor's alone (`cloudflare_account_id`).

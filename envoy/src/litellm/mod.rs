@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use model::{LitellmParams, Model};
+pub use model::{AwsSigner, LitellmParams, Model};
 pub use settings::{Alias, GeneralSettings, LitellmSettings, RouterSettings, Strategy};
 
 /// A LiteLLM `config.yaml`.

@@ -114,6 +114,11 @@ pub struct LitellmParams {
     /// AWS: the base URL of Bedrock's runtime, where it isn't the region's own.
     #[serde(default)]
     pub aws_bedrock_runtime_endpoint: Option<String>,
+    /// AWS: who signs requests, `filter` unless said otherwise. With `envoy` they are signed with the key that Envoy's process
+    /// finds where AWS's own tools look (its environment, profiles, web identities, instance metadata), by Envoy's filter
+    /// `aws_request_signing`. All targets that stand in for each other must then be signed so, for one region.
+    #[serde(default)]
+    pub aws_signer: Option<AwsSigner>,
     /// Google Cloud: the project.
     #[serde(default, alias = "vertex_ai_project")]
     pub vertex_project: Option<String>,
@@ -128,6 +133,27 @@ pub struct LitellmParams {
     /// Everything else: default parameters.
     #[serde(flatten)]
     pub params: BTreeMap<String, Value>,
+}
+
+/// Who signs requests to AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AwsSigner {
+    /// Dragoman's filter, with the target's key.
+    Filter,
+    /// Envoy's own filter, with its process's key.
+    Envoy,
+}
+
+impl AwsSigner {
+    /// As the filter's config says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Envoy => "envoy",
+        }
+    }
 }
 
 /// What is known about a model.

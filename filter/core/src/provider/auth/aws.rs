@@ -4,6 +4,7 @@ use super::sigv4::{Credential, Request, Signer};
 use super::{Env, Outgoing};
 use crate::config::Target;
 use crate::error::Error;
+use crate::provider::Auth;
 
 /// A setting by LiteLLM's name, and the variable that it is read from when the config doesn't set it.
 pub type Source = (&'static str, &'static str);
@@ -25,6 +26,31 @@ pub const SIGNER: &str = "aws_signer";
 
 /// The setting that holds the region.
 pub const REGION: &str = "aws_region_name";
+
+/// What a signature is good for, which whoever makes it must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The service by its name in signatures (`bedrock`).
+    pub service: &'static str,
+    /// The region (`eu-central-1`).
+    pub region: String,
+}
+
+impl Scope {
+    /// What Envoy's own filter must be told where `target` leaves the signing to it.
+    ///
+    /// # Errors
+    /// A config error when nothing tells the region.
+    pub fn for_envoy(target: &Target) -> Result<Option<Self>, Error> {
+        match target.provider.auth {
+            Auth::SigV4 { service } if target.plain_setting(SIGNER) == Some("envoy") => {
+                let region = region(target, &|_| None)?;
+                Ok(Some(Self { service, region }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
 
 /// Signs `request` for `service`, unless Envoy does so after us.
 ///

@@ -162,6 +162,12 @@ mod tests {
         let signed = headers(&keyed, &[("KEY", "ABSK-1")]).unwrap();
         assert_eq!(signed, [("authorization".to_owned(), "Bearer ABSK-1".to_owned())]);
         assert!(headers(&bedrock(r#","aws_signer":"envoy""#), &[]).unwrap().is_empty());
+        let scope = |target: &str| aws::Scope::for_envoy(&Target::from_json(target).unwrap());
+        let envoys = aws::Scope { service: "bedrock", region: "eu-central-1".to_owned() };
+        assert_eq!(scope(&bedrock(r#","aws_signer":"envoy""#)).unwrap(), Some(envoys));
+        assert_eq!(scope(&bedrock("")).unwrap(), None);
+        let nowhere = r#"{"id":"t","provider":"bedrock","model":"m","base_url":"http://localhost:1","settings":{"aws_signer":"envoy"}}"#;
+        assert!(scope(nowhere).unwrap_err().message.contains("aws_region_name"));
         let wrong = headers(&bedrock(r#","aws_signer":"me""#), &KEYS).unwrap_err();
         assert!(wrong.message.contains("aws_signer"), "{wrong:?}");
         let missing = headers(&bedrock(""), &KEYS[..1]).unwrap_err();
