@@ -119,15 +119,17 @@ class Process:
         """Asks it to end, then makes it end; its exit code."""
         process = self._process
         assert process
+        started = [process.pid, *_children(process.pid)]
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
             code = process.wait(10)
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL
-        # The group is this process's own: whatever it started and left behind ends with it.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        # Nothing that it started is left behind, however it ended.
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
         return code
 

@@ -38,6 +38,7 @@ class Inline(Envoy):
             clusters,
             {"cluster_header": "x-dragoman-cluster", "timeout": "0s"},
             internal_address_config={"cidr_ranges": []},
+            local_reply_config=_LOCAL_REPLIES,
             stats={"stats_tags": _TAGS},
         )
         # The filter can't take the router's header away, as the router reads it after the filter.
@@ -51,6 +52,19 @@ class Inline(Envoy):
     def client(self, key: str = "sk-client", **options: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.base_url + "/v1", api_key=key, **{"max_retries": 0, "timeout": 60, **options})
 
+
+# A provider that breaks off while its reply's head is held gets Envoy to answer past all filters. The mapper sees to
+# OpenAI's form there; the filter's own replies, which carry no response flag, stay as they are.
+_LOCAL_REPLIES = {
+    "mappers": [
+        {
+            "filter": {"response_flag_filter": {}},
+            "body_format_override": {
+                "json_format": {"error": {"message": "%LOCAL_REPLY_BODY%", "type": "server_error", "param": None, "code": "bad_gateway"}}
+            },
+        }
+    ]
+}
 
 _TAGS = [
     {"tag_name": "dragoman." + tag, "regex": rf"^wasmcustom\.dragoman\..*?(;{tag}=([^;]*))"} for tag in ("route", "provider", "model", "status", "type", "class")

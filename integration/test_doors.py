@@ -5,22 +5,9 @@ from __future__ import annotations
 import httpx
 import openai
 import pytest
+from checks import HELLO, assert_openai_error
 from conftest import MASTER_KEY
 from standins import vendors
-
-HELLO = [{"role": "user", "content": "Hello"}]
-
-
-def assert_openai_error(answer: httpx.Response, status: int) -> dict:
-    """An error in OpenAI's form: its inner object."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"].startswith("application/json")
-    assert list(answer.json()) == ["error"]
-    error = answer.json()["error"]
-    assert error.keys() >= {"message", "type", "param", "code"}
-    assert isinstance(error["message"], str) and error["message"]
-    assert isinstance(error["type"], str) and error["type"]
-    return error
 
 
 def test_models(gateway):
