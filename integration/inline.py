@@ -38,6 +38,7 @@ class Inline(Envoy):
             clusters,
             {"cluster_header": "x-dragoman-cluster", "timeout": "0s"},
             internal_address_config={"cidr_ranges": []},
+            early_header_mutation_extensions=_NO_CLUSTER_FROM_OUTSIDE,
             local_reply_config=_LOCAL_REPLIES,
             stats={"stats_tags": _TAGS},
         )
@@ -52,6 +53,17 @@ class Inline(Envoy):
     def client(self, key: str = "sk-client", **options: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.base_url + "/v1", api_key=key, **{"max_retries": 0, "timeout": 60, **options})
 
+
+# The filter alone names clusters.
+_NO_CLUSTER_FROM_OUTSIDE = [
+    {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [{"remove": "x-dragoman-cluster"}],
+        },
+    }
+]
 
 # A provider that breaks off while its reply's head is held gets Envoy to answer past all filters. The mapper sees to
 # OpenAI's form there; the filter's own replies, which carry no response flag, stay as they are.

@@ -56,8 +56,8 @@ class Anthropic(Vendor):
         body = request.json
         if body["model"] in self.failures:
             raise Refusal(self.failures[body["model"]])
-        if problem := _problem(body):
-            raise Refusal(error(400, "invalid_request_error", problem))
+        if wrong := problem(body):
+            raise Refusal(error(400, "invalid_request_error", wrong))
         said = say(_turn(body), "toolu_")
         return self._stream(body, said) if body.get("stream") else self._message(body, said)
 
@@ -89,7 +89,7 @@ class Anthropic(Vendor):
         return {"id": self.fresh_id("msg_"), "type": "message", "role": "assistant", "model": body["model"] + "-20260101", "stop_sequence": None}
 
 
-def _problem(body: dict) -> str | None:
+def problem(body: dict) -> str | None:
     """What Anthropic would say is wrong with a request: its own SDK's types know most of it."""
     if found := problems(body, REQUEST):
         return found[0].removeprefix(".")
