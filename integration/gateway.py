@@ -180,6 +180,14 @@ class Process:
         """The sum of a metric's series that carry all of these labels."""
         return sum(s.value for s in self.samples(name) if s.name == name and labels.items() <= s.labels.items())
 
+    def wait_for_total(self, name: str, value: float, seconds: float = 20, **labels: str) -> None:
+        """Waits until the sum is this: a stream is counted when Envoy is through with it, which is after its last byte."""
+        end = time.monotonic() + seconds
+        while (now := self.total(name, **labels)) != value:
+            if time.monotonic() > end:
+                raise AssertionError(f"{name}{labels} is {now:g}, not {value:g}; there are {self.samples(name)}")
+            time.sleep(0.02)
+
     def stat(self, name: str) -> int:
         """One of Envoy's counters or gauges by its full name; 0 as long as it isn't there."""
         stats = json.loads(self.admin(f"/stats?format=json&filter=^{re.escape(name)}$"))["stats"]
