@@ -42,7 +42,11 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         // clients are removed even on loopback.
         "use_remote_address": true,
         "skip_xff_append": true,
-        "internal_address_config": {"unix_sockets": false, "cidr_ranges": []},
+        // No list at all would mean the private networks, loopback among them: this one holds nobody's address.
+        "internal_address_config": {
+            "unix_sockets": false,
+            "cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}],
+        },
         "early_header_mutation_extensions": early_header_mutation(),
         "normalize_path": true,
         "merge_slashes": true,
