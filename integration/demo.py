@@ -111,9 +111,9 @@ def errors(client: openai.OpenAI, providers: dict[str, Vendor]) -> None:
 
 def metrics(gateway: Dragoman) -> None:
     title(f"Metrics: {gateway.admin_url}/stats/prometheus")
-    for sample in gateway.samples("envoy_wasmcustom_dragoman"):
+    for sample in gateway.samples("dragoman_"):
         labels = ", ".join(f"{name.removeprefix('dragoman_')}={value}" for name, value in sorted(sample.labels.items()))
-        print(f"  {sample.name.removeprefix('envoy_wasmcustom_'):<20} {labels:<72} {BOLD}{sample.value:g}{OFF}")
+        print(f"  {sample.name:<20} {labels:<72} {BOLD}{sample.value:g}{OFF}")
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ class Process:
         self.port = free_port()
         self.admin_port = free_port()
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="dragoman-"))
-        self._env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen | None = None
 
     @property
@@ -99,7 +99,7 @@ class Process:
     def start(self, seconds: float = 60) -> None:
         command = [str(part) for part in self.command()]
         with (self.home / "stdout").open("wb") as out, (self.home / "stderr").open("wb") as err:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._env, start_new_session=True)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.env, start_new_session=True)
         end = time.monotonic() + seconds
         while not self.ready():
             code = self._process.poll()
@@ -218,11 +218,14 @@ class Dragoman(Process):
         self.config = config
         self._options = options or ["--concurrency", "1"]
 
-    def command(self) -> list[str]:
+    def write_config(self) -> pathlib.Path:
         file = self.home / "config.yaml"
-        file.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        file.write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+        return file
+
+    def command(self) -> list[str]:
         listen = ["--listen", f"{self.host}:{self.port}", "--admin", f"{self.host}:{self.admin_port}"]
-        return [str(COMMAND), "run", "--config", str(file), *listen, *self._options]
+        return [str(COMMAND), "run", "--config", str(self.write_config()), *listen, *self._options]
 
     def ready(self) -> bool:
         # The line is the promise: whoever starts it waits for this, not for the admin port.

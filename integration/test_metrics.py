@@ -8,9 +8,9 @@ from checks import HELLO
 from conftest import litellm_config, start
 from standins import vendors
 
-REQUESTS = "envoy_wasmcustom_dragoman_requests"
-TOKENS = "envoy_wasmcustom_dragoman_tokens"
-ERRORS = "envoy_wasmcustom_dragoman_errors"
+REQUESTS = "dragoman_requests"
+TOKENS = "dragoman_tokens"
+ERRORS = "dragoman_errors"
 
 
 @pytest.fixture(params=["roles", "inline"])
