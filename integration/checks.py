@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from gateway import Process
+from gateway import HTTP, Process
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -34,7 +34,7 @@ def unharmed(gateway: Process) -> Iterator[None]:
     """Whatever happens inside: the same Envoy and the same VM serve on afterwards, and hold nothing of it."""
     pid, vms = gateway.envoy_pid, _vms_created(gateway)
     yield
-    answer = httpx.post(gateway.base_url + "/v1/chat/completions", json={"model": "openai", "messages": HELLO}, timeout=30)
+    answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": "openai", "messages": HELLO}, timeout=30)
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:500]}\n{gateway.log()[-3000:]}"
     assert gateway.envoy_pid == pid
     assert _vms_created(gateway) == vms, f"a VM was lost:\n{gateway.log()[-3000:]}"
@@ -44,16 +44,16 @@ def unharmed(gateway: Process) -> Iterator[None]:
 def assert_idle(gateway: Process) -> None:
     """No request is under way, at either side. Envoy counts down when it comes to it, so this waits."""
     end = time.monotonic() + 20
-    while busy := {s.name: s.value for s in gateway.samples() if _is_active(s.name, s.labels) and s.value}:
+    while busy := {name: value for name, value in gateway.stats(ACTIVE).items() if value and not name.startswith("http.admin.")}:
         assert time.monotonic() < end, f"still busy: {busy}"
         time.sleep(0.02)
 
 
-def _is_active(name: str, labels: dict[str, str]) -> bool:
-    mine = labels.get("envoy_http_conn_manager_prefix") != "admin"
-    return mine and name in ("envoy_http_downstream_rq_active", "envoy_cluster_upstream_rq_active", "envoy_cluster_upstream_rq_pending_active")
+ACTIVE = r"^(http\..*\.downstream_rq_active|cluster\..*\.upstream_rq(_pending)?_active)$"
 
 
-def _vms_created(gateway: Process) -> float:
+def _vms_created(gateway: Process) -> int:
     """How many VMs Envoy has ever made: one that panicked is replaced by a new one."""
-    return sum(sample.value for sample in gateway.samples() if "wasm" in sample.name and sample.name.endswith("_created"))
+    made = gateway.stats(r"^wasm\..*\.created$")
+    assert made, "Envoy does not count its VMs"
+    return sum(made.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,11 @@ collect_ignore = ["test_recordings.py"] if NO_RECORDINGS else []
 def pytest_report_header() -> list[str]:
     missing = f"NO RECORDINGS in {SHARED / 'fixtures'}: they were not tested. DRAGOMAN_SHARED names the folder."
     return [f"Envoy {'.'.join(map(str, envoy_version()))} ({envoy_binary()})", *([missing] if NO_RECORDINGS else [])]
+
+
+def pytest_configure() -> None:
+    # Whoever ends the tests early ends them like Ctrl-C does: with everything stopped that they have started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 SHAPES = {"roles": Dragoman, "inline": Inline}

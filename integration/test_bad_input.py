@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 
-import httpx
 import pytest
 from checks import HELLO, assert_openai_error, unharmed
+from gateway import HTTP
 from standins import vendors
 
 TEXT = '{"model": "MODEL", "messages": [{"role": "user", "content": "Hello"}]'
@@ -52,7 +53,7 @@ NO_REQUEST = {
 def test_what_is_no_request(gateway, providers, model, body):
     providers[model].clear()
     with unharmed(gateway):
-        answer = httpx.post(gateway.base_url + "/v1/chat/completions", content=body.replace(b"MODEL", model.encode()), timeout=30)
+        answer = HTTP.post(gateway.base_url + "/v1/chat/completions", content=body.replace(b"MODEL", model.encode()), timeout=30)
         error = assert_openai_error(answer, 400)
         assert error["type"] == "invalid_request_error"
         assert providers[model].requests == []
@@ -79,7 +80,7 @@ def test_wrong_types(gateway, providers, model, body):
     providers[model].clear()
     with unharmed(gateway):
         content = json.dumps(body).replace("MODEL", model)
-        answer = httpx.post(gateway.base_url + "/v1/chat/completions", content=content, timeout=30)
+        answer = HTTP.post(gateway.base_url + "/v1/chat/completions", content=content, timeout=30)
         assert assert_openai_error(answer, 400, 404)["type"] == "invalid_request_error"
         assert providers[model].requests == []
 
@@ -115,21 +116,27 @@ WRONG_TO_TRANSLATE = {
 }
 
 
-@pytest.mark.parametrize("body", WRONG_TO_TRANSLATE.values(), ids=WRONG_TO_TRANSLATE)
-@pytest.mark.parametrize("model", sorted(vendors()))
-def test_what_cannot_be_translated(gateway, providers, model, body):
+# A block in Anthropic's own language is not ours to judge, and OpenAI's types allow what only a translator must understand.
+PASSED_ON = {("anthropic", "part of unknown type")}
+FINE_BY_TYPE = {("openai", "image of no data"), ("openai", "call with broken arguments"), ("openai", "max_tokens negative")}
+TRANSLATIONS = [(model, wrong) for model in sorted(vendors()) for wrong in WRONG_TO_TRANSLATE if (model, wrong) not in FINE_BY_TYPE]
+
+
+@pytest.mark.parametrize(("model", "wrong"), TRANSLATIONS)
+def test_what_cannot_be_translated(gateway, providers, model, wrong):
     providers[model].clear()
     with unharmed(gateway):
-        answer = httpx.post(gateway.base_url + "/v1/chat/completions", json={"model": model, **body}, timeout=30)
+        answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": model, **WRONG_TO_TRANSLATE[wrong]}, timeout=30)
         assert assert_openai_error(answer, 400)["type"] == "invalid_request_error"
         # Nobody translates for an OpenAI-like provider: it is the one to complain.
-        assert model == "openai" or providers[model].requests == []
+        asked = len(providers[model].requests)
+        assert asked == (1 if model == "openai" or (model, wrong) in PASSED_ON else 0)
 
 
 def test_an_unknown_model(gateway):
     with unharmed(gateway):
         for name in ("no-such-model", "openai-", "x" * 5000, "\u0000", "é", "../openai", "no/such/model"):
-            answer = httpx.post(gateway.base_url + "/v1/chat/completions", json={"model": name, "messages": HELLO}, timeout=30)
+            answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": name, "messages": HELLO}, timeout=30)
             assert assert_openai_error(answer, 404)["code"] == "model_not_found"
 
 
@@ -140,7 +147,7 @@ def test_a_body_of_50_mb(gateway, chunked):
     pieces = (body[at : at + 1_000_000] for at in range(0, len(body), 1_000_000))
     with unharmed(gateway):
         # Envoy may answer and close while the client still talks: what counts is that it is told, or cut off.
-        answer = httpx.post(gateway.base_url + "/v1/chat/completions", content=pieces if chunked else body, timeout=60)
+        answer = HTTP.post(gateway.base_url + "/v1/chat/completions", content=pieces if chunked else body, timeout=60)
         assert_openai_error(answer, 413)
 
 
@@ -158,7 +165,7 @@ def test_an_encoding_that_is_not_read(gateway, providers, encoding):
     providers["openai"].clear()
     with unharmed(gateway):
         headers = {"content-encoding": encoding, "content-type": "application/json"}
-        answer = httpx.post(gateway.base_url + "/v1/chat/completions", content=b"\x1f\x8b\x08\x00nonsense", headers=headers, timeout=30)
+        answer = HTTP.post(gateway.base_url + "/v1/chat/completions", content=b"\x1f\x8b\x08\x00nonsense", headers=headers, timeout=30)
         assert encoding in assert_openai_error(answer, 400, 415)["message"]
         assert providers["openai"].requests == []
 
@@ -169,10 +176,12 @@ def talk(gateway, said: bytes, leave: bool = False) -> bytes:
         client.sendall(said)
         if leave:
             return b""
-        client.shutdown(socket.SHUT_WR)
         heard = b""
-        while piece := client.recv(65536):
-            heard += piece
+        # Envoy resets a connection on which it left something unread.
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                heard += piece
         return heard
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from checks import HELLO, assert_error_object, assert_openai_error, unharmed
 from conftest import PROVIDER_KEY, entry, start
+from gateway import HTTP
 from standins import vendors
 from standins.scripted import CLOSE, RESET, STALL, Reply, body_reply, gzip_reply, json_reply, raw_reply, stream_reply
 from test_chat import EVENTS
@@ -19,7 +20,7 @@ whole_or_stream = pytest.mark.parametrize("stream", [False, True], ids=["whole",
 
 def ask(gateway, model: str, stream: bool) -> httpx.Response:
     body = {"model": f"scripted-{model}", "messages": HELLO, "stream": stream}
-    return httpx.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
+    return HTTP.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
 
 
 GOOD = {
@@ -144,7 +145,7 @@ def test_half_a_stream(gateway, script, model, ending):
         body = {"model": f"scripted-{model}", "messages": HELLO, "stream": True}
         text = ""
         try:
-            with httpx.stream("POST", gateway.base_url + "/v1/chat/completions", json=body, timeout=60) as answer:
+            with HTTP.stream("POST", gateway.base_url + "/v1/chat/completions", json=body, timeout=60) as answer:
                 for piece in answer.iter_text():
                     text += piece
         except httpx.RemoteProtocolError:
@@ -216,13 +217,13 @@ def test_a_provider_that_falls_silent(providers, script, model, stream, said):
     """`timeout` is LiteLLM's; past it the client is told, however far the reply has come."""
     standin = providers[model]
     slow = entry("slow", f"{model}/{standin.model}", script.base + standin.base_path, timeout=1, stream_timeout=1)
-    spare = entry("openai", "openai/gpt-4o", providers["openai"].api_base)
+    spare = entry("openai", "openai/gpt-4o", providers["openai"].api_base, timeout=1, stream_timeout=1)
     config = {"model_list": [slow, spare], "litellm_settings": {"num_retries": 0}}
     with start("roles", config) as gateway, unharmed(gateway):
         script.then(Reply(200, JSON, (half(model), STALL)) if said and not stream else stream_reply(*begun(model), STALL) if said else raw_reply(STALL))
         body = {"model": "slow", "messages": HELLO, "stream": stream}
         try:
-            answer = httpx.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
+            answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
         except httpx.RemoteProtocolError:
             assert said
         else:
@@ -240,6 +241,6 @@ def test_a_provider_that_is_not_there(providers):
     with start("roles", config) as gateway, unharmed(gateway):
         for model in ("gone", "nowhere"):
             body = {"model": model, "messages": HELLO}
-            answer = httpx.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
+            answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=60)
             assert_openai_error(answer, 502, 503)
             assert PROVIDER_KEY not in answer.text

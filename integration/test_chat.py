@@ -176,7 +176,7 @@ FAILURES = [
     ("anthropic/down", openai.InternalServerError, 500, None),
     ("anthropic/overloaded", openai.InternalServerError, 503, "overloaded"),
     ("anthropic/forbidden", openai.PermissionDeniedError, 403, "permission_denied"),
-    ("anthropic/unknown-model", openai.NotFoundError, 404, "model_not_found"),
+    ("anthropic/unknown-model", openai.NotFoundError, 404, "not_found"),
 ]
 
 

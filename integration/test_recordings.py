@@ -41,7 +41,8 @@ ANTHROPIC_FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "content_filter",
-    "pause_turn": "stop",
+    # Unfinished: the provider wants to be asked again.
+    "pause_turn": "length",
     "compaction": "stop",
 }
 
@@ -135,6 +136,10 @@ def test_a_recording(replayed: tuple[Dragoman, Scripted], case: Case, chunking) 
     else:
         assert seen.error is None, seen.error
     if "text" not in expected:
+        return
+    if error and isinstance(seen.error, openai.APIStatusError):
+        # The error came in one piece with what stood before it, in time for a status of its own.
+        assert seen == Seen(error=seen.error)
         return
     assert seen.text == expected["text"]
     assert seen.reasoning == expected["reasoning_text"]
