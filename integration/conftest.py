@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway import Dragoman
+from gateway import Dragoman, envoy_binary, envoy_version
 from inline import Inline
 from standins import vendors
+from standins.replay import SHARED
 from standins.scripted import Scripted
 from standins.vendor import Vendor
+
+# Whoever has the repository alone can't have the recordings: the rest is tested, and it is said aloud.
+NO_RECORDINGS = not (SHARED / "fixtures").is_dir()
+collect_ignore = ["test_recordings.py"] if NO_RECORDINGS else []
+
+
+def pytest_report_header() -> list[str]:
+    missing = f"NO RECORDINGS in {SHARED / 'fixtures'}: they were not tested. DRAGOMAN_SHARED names the folder."
+    return [f"Envoy {'.'.join(map(str, envoy_version()))} ({envoy_binary()})", *([missing] if NO_RECORDINGS else [])]
+
+
+def pytest_configure() -> None:
+    # Whoever ends the tests early ends them like Ctrl-C does: with everything stopped that they have started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 SHAPES = {"roles": Dragoman, "inline": Inline}
 """`dragoman run` (the gateway and upstream roles), and one listener filter in somebody else's Envoy."""

@@ -10,7 +10,7 @@ import openai
 import pydantic
 import pytest
 from standins import vendors
-from standins.scripted import Until, stream_reply
+from standins.scripted import STALL, Until, stream_reply
 
 every_vendor = pytest.mark.parametrize("model", sorted(vendors()))
 
@@ -257,8 +257,7 @@ EVENTS = {"openai": _openai_events, "anthropic": _anthropic_events}
 @every_vendor
 def test_the_client_leaves_and_the_provider_is_told(gateway, script, model, providers):
     first, _ = EVENTS[model](providers[model].model)
-    forever = Until(threading.Event())
-    script.then(stream_reply(*first, *[step for _ in range(3) for step in ([": still here\n\n"])], forever))
+    script.then(stream_reply(*first, STALL))
     stream = gateway.client().chat.completions.create(model=f"scripted-{model}", messages=HELLO, stream=True)
     next(stream)
     stream.response.close()

@@ -12,7 +12,7 @@ import threading
 import httpx
 import pytest
 from envoys import access_log, aggregate, bootstrap, cluster, probe, retries
-from gateway import Envoy, NotReady, envoy_version
+from gateway import HTTP, Envoy, NotReady, envoy_version
 from standins.scripted import STALL, Reply, Scripted, Until, json_reply, stream_reply
 
 DOWN = json_reply({"error": "down"}, 503)
@@ -32,7 +32,7 @@ def providers():
 
 
 def post(envoy: Envoy, body: bytes = b"hello", **options) -> httpx.Response:
-    return httpx.post(envoy.base_url + "/", content=body, timeout=30, **options)
+    return HTTP.post(envoy.base_url + "/", content=body, timeout=30, **options)
 
 
 def drop_in_mid_stream(envoy: Envoy) -> None:
@@ -276,7 +276,7 @@ def test_a_piece_of_a_reply_leaves_before_the_next_has_come(provider):
     seen = threading.Event()
     provider.then(stream_reply("data: first\n\n", Until(seen), "data: second\n\n"))
     clusters = [cluster("one", provider.port, [probe("up judge")])]
-    with Envoy(bootstrap([probe("gate mark")], clusters)) as envoy, httpx.stream("POST", envoy.base_url, content=b"x", timeout=30) as answer:
+    with Envoy(bootstrap([probe("gate mark")], clusters)) as envoy, HTTP.stream("POST", envoy.base_url, content=b"x", timeout=30) as answer:
         pieces = answer.iter_bytes()
         assert next(pieces) == b"data: first\n\n"
         seen.set()

@@ -19,6 +19,6 @@ def vendors() -> dict[str, type[Vendor]]:
     for module in pkgutil.iter_modules(__path__):
         loaded = importlib.import_module(f"{__name__}.{module.name}")
         for item in vars(loaded).values():
-            if isinstance(item, type) and issubclass(item, Vendor) and item.__module__ == loaded.__name__ and "prefix" in vars(item) and item.prefix=="openai":#TMP
+            if isinstance(item, type) and issubclass(item, Vendor) and item.__module__ == loaded.__name__ and "prefix" in vars(item):
                 found[item.prefix] = item
     return found

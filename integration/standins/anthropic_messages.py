@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
+
 from .scripted import Reply, json_reply, stream_reply
+from .typed import problems
 from .vendor import Refusal, Said, Turn, Vendor, say
 from .wire import Request
 
 SIGNATURE = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds"
+
+
+REQUEST = MessageCreateParamsNonStreaming | MessageCreateParamsStreaming
 
 
 def error(status: int, type_: str, message: str, headers: list[tuple[str, str]] | None = None) -> Reply:
@@ -50,8 +56,8 @@ class Anthropic(Vendor):
         body = request.json
         if body["model"] in self.failures:
             raise Refusal(self.failures[body["model"]])
-        if problem := _problem(body):
-            raise Refusal(error(400, "invalid_request_error", problem))
+        if wrong := problem(body):
+            raise Refusal(error(400, "invalid_request_error", wrong))
         said = say(_turn(body), "toolu_")
         return self._stream(body, said) if body.get("stream") else self._message(body, said)
 
@@ -83,21 +89,17 @@ class Anthropic(Vendor):
         return {"id": self.fresh_id("msg_"), "type": "message", "role": "assistant", "model": body["model"] + "-20260101", "stop_sequence": None}
 
 
-def _problem(body: dict) -> str | None:
-    """What Anthropic would say is wrong with a request."""
-    known = {"model", "messages", "max_tokens", "system", "metadata", "stop_sequences", "stream", "temperature", "top_p", "top_k"}
-    known |= {"tools", "tool_choice", "thinking", "service_tier", "container", "context_management", "mcp_servers", "output_config", "output_format"}
-    if extra := sorted(body.keys() - known):
-        return f"{extra[0]}: Extra inputs are not permitted"
-    if not isinstance(body.get("max_tokens"), int):
-        return "max_tokens: Field required"
+def problem(body: dict) -> str | None:
+    """What Anthropic would say is wrong with a request: its own SDK's types know most of it."""
+    if found := problems(body, REQUEST):
+        return found[0].removeprefix(".")
+    if body["max_tokens"] < 1:
+        return "max_tokens: Input should be greater than or equal to 1"
     if not 0 <= body.get("temperature", 1) <= 1:
         return "temperature: Input should be less than or equal to 1"
     if not body["messages"]:
         return "messages: at least one message is required"
     for at, message in enumerate(body["messages"]):
-        if message["role"] not in ("user", "assistant"):
-            return f'messages: Unexpected role "{message["role"]}"'
         if not message["content"] and at + 1 < len(body["messages"]):
             return f"messages.{at}: all messages must have non-empty content"
     return None

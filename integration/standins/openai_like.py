@@ -6,9 +6,15 @@ import json
 import time
 from typing import Any
 
+from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
+
 from .scripted import Reply, body_reply, json_reply, stream_reply
+from .typed import problems
 from .vendor import Refusal, Said, Turn, Vendor, say
 from .wire import Request
+
+
+REQUEST = CompletionCreateParamsNonStreaming | CompletionCreateParamsStreaming
 
 
 def error(status: int, message: str, type_: str, code: str | None, headers: list[tuple[str, str]] | None = None) -> Reply:
@@ -52,6 +58,8 @@ class OpenAI(Vendor):
             raise Refusal(self.failures[body["model"]])
         if body["model"].startswith(("o1", "o3", "gpt-5")) and "max_tokens" in body:
             raise Refusal(error(400, "Unsupported parameter: 'max_tokens'.", "invalid_request_error", "unsupported_parameter"))
+        if problem := _problem(body):
+            raise Refusal(error(400, problem, "invalid_request_error", None))
         said = say(_turn(body))
         return self._stream(body, said) if body.get("stream") else self._completion(body, said)
 
@@ -96,6 +104,12 @@ class OpenAI(Vendor):
             "service_tier": "default",
             "system_fingerprint": "fp_stand_in",
         }
+
+
+def _problem(body: dict) -> str | None:
+    """What OpenAI would say is wrong with a request: its own SDK's types know. What it doesn't know, it lets pass inside."""
+    found = [problem for problem in problems(body, REQUEST) if not problem.endswith(": unknown")]
+    return f"Invalid value: {found[0]}" if found else None
 
 
 def _turn(body: dict) -> Turn:

@@ -42,7 +42,11 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         // clients are removed even on loopback.
         "use_remote_address": true,
         "skip_xff_append": true,
-        "internal_address_config": {"unix_sockets": false, "cidr_ranges": []},
+        // No list at all would mean the private networks, loopback among them: this one holds nobody's address.
+        "internal_address_config": {
+            "unix_sockets": false,
+            "cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}],
+        },
         "early_header_mutation_extensions": early_header_mutation(),
         "normalize_path": true,
         "merge_slashes": true,
@@ -73,10 +77,13 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
             "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": [route(plan, site)]}],
         },
     });
-    if site.access_log
-        && let Some(manager) = manager.as_object_mut()
-    {
-        manager.insert("access_log".to_owned(), json!([access_log()]));
+    if let Some(manager) = manager.as_object_mut() {
+        if site.access_log {
+            manager.insert("access_log".to_owned(), json!([access_log()]));
+        }
+        if site.role == Role::Inline {
+            manager.insert("local_reply_config".to_owned(), local_replies());
+        }
     }
     manager
 }
@@ -96,6 +103,16 @@ pub fn router(plan: &Plan, site: &Site) -> Value {
     }
     let router = typed("envoy.extensions.filters.http.router.v3.Router", router);
     json!({"name": "envoy.filters.http.router", "typed_config": router})
+}
+
+/// A provider that breaks off while the inline filter holds its reply's head gets Envoy to answer past all filters: here
+/// that answer gets OpenAI's form. The filter's own answers bear no response flag and stay as they are.
+fn local_replies() -> Value {
+    let error = json!({"message": "%LOCAL_REPLY_BODY%", "type": "server_error", "param": null, "code": "bad_gateway"});
+    json!({"mappers": [{
+        "filter": {"response_flag_filter": {}},
+        "body_format_override": {"json_format": {"error": error}},
+    }]})
 }
 
 /// The filter alone names clusters.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::json::{Json, Str};
 use crate::meter::Usage;
 use crate::openai::Body;
-use crate::provider::auth::{Env, Outgoing, Tokens};
+use crate::provider::auth::{Env, Outgoing, Tokens, shown_key};
 
 /// What an attempt needs to know of the world.
 pub struct World<'w> {
@@ -74,6 +74,7 @@ pub struct Attempt {
     reply: reply::Reply,
     usage: Option<Usage>,
     failure: Option<Error>,
+    key: Option<String>,
 }
 
 impl Attempt {
@@ -95,6 +96,7 @@ impl Attempt {
             Target::serving(&target, &asked)
         };
         let made = request::make(&target, endpoint, body, world)?;
+        let key = shown_key(&made.outgoing, target.provider.auth).map(str::to_owned);
         let attempt = Self {
             target,
             endpoint,
@@ -108,8 +110,17 @@ impl Attempt {
             reply: reply::Reply::Awaited,
             usage: None,
             failure: None,
+            key,
         };
         Ok((attempt, made.outgoing))
+    }
+
+    /// The error without the target's key: some providers repeat a wrong one in full.
+    fn discreet(&self, mut error: Error) -> Error {
+        if let Some(key) = self.key.as_deref().filter(|key| !key.is_empty() && error.message.contains(*key)) {
+            error.message = error.message.replace(key, "***");
+        }
+        error
     }
 
     /// The target that is tried.

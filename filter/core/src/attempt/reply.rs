@@ -298,6 +298,7 @@ impl Attempt {
 
     /// The reply is an error: it gets the error's status and OpenAI's form.
     fn failed(&mut self, error: Error) -> Step {
+        let error = self.discreet(error);
         let body = error.to_openai();
         let edits = vec![
             (":status", Some(error.http_status().to_string())),
@@ -377,6 +378,7 @@ impl Attempt {
 
     /// A stream that has begun ends with the error, in OpenAI's form whatever the provider's was.
     fn failed_in_the_middle(&mut self, error: Error, mut out: Vec<u8>) -> Step {
+        let error = self.discreet(error);
         out.extend_from_slice(b"data: ");
         error.write_openai(&mut out);
         out.extend_from_slice(b"\n\n");
@@ -401,11 +403,13 @@ impl Attempt {
             if translated.held && translated.writer.out.is_empty() {
                 return self.failed(error);
             }
+            let error = self.discreet(error);
             translated.writer.fail(&error);
             self.failure = Some(error);
         } else if done {
             // The decoder may still have something to tell.
             if !end && let Err(error) = translated.decoder.end(&mut translated.writer) {
+                let error = self.discreet(error);
                 translated.writer.fail(&error);
                 self.failure = Some(error);
             } else {

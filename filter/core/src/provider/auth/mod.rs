@@ -80,6 +80,18 @@ pub fn authorize(
     Ok(())
 }
 
+/// The key that [`authorize`] has added: what no client may see, should the provider repeat it.
+#[must_use]
+pub fn shown_key(request: &Outgoing, auth: Auth) -> Option<&str> {
+    let own = match auth {
+        Auth::Header(name) | Auth::HeaderOrToken(name, _) => name,
+        Auth::None | Auth::Bearer | Auth::Google | Auth::SigV4 { .. } => "authorization",
+    };
+    let carries = |name: &str| name == own || name == "authorization";
+    let (_, value) = request.headers.iter().rev().find(|(name, _)| carries(name))?;
+    Some(value.strip_prefix("Bearer ").unwrap_or(value))
+}
+
 /// The target's key, or none where the row says that it may be missing.
 fn key(target: &Target, env: &Env<'_>) -> Result<Option<String>, Error> {
     let Some(setting) = &target.api_key else { return Ok(None) };
