@@ -217,8 +217,9 @@ def test_a_provider_that_falls_silent(providers, script, model, stream, said):
     """`timeout` is LiteLLM's; past it the client is told, however far the reply has come."""
     standin = providers[model]
     slow = entry("slow", f"{model}/{standin.model}", script.base + standin.base_path, timeout=1, stream_timeout=1)
-    spare = entry("openai", "openai/gpt-4o", providers["openai"].api_base, timeout=1, stream_timeout=1)
-    config = {"model_list": [slow, spare], "litellm_settings": {"num_retries": 0}}
+    spare = entry("openai", "openai/gpt-4o", providers["openai"].api_base)
+    # Between two events of a stream that has begun, the longest timeout of the config counts, the general one among them.
+    config = {"model_list": [slow, spare], "litellm_settings": {"num_retries": 0, "request_timeout": 1}}
     with start("roles", config) as gateway, unharmed(gateway):
         script.then(Reply(200, JSON, (half(model), STALL)) if said and not stream else stream_reply(*begun(model), STALL) if said else raw_reply(STALL))
         body = {"model": "slow", "messages": HELLO, "stream": stream}
