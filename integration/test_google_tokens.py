@@ -12,11 +12,12 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from envoys import cluster
-from inline import Inline
+from envoys import bootstrap, cluster
+from gateway import FILTER, Envoy
 
 EMAIL = "bot@project.iam.gserviceaccount.com"
 REPLY = {
@@ -77,24 +78,39 @@ def google() -> Iterator[Google]:
 
 
 @contextlib.contextmanager
-def gateway(google: Google, env: dict[str, str], **settings: Any) -> Iterator[Inline]:
-    """Two workers with one Vertex target."""
-    entry = {"model_name": "gemini", "litellm_params": {"model": "vertex_ai/gemini-2.5-pro", "api_base": f"http://127.0.0.1:{google.port}"}}
-    made = Inline({"model_list": [entry]}, env)
-    made._concurrency = 2
-    resources = made.bootstrap["static_resources"]
-    filters = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
-    configuration = filters[0]["typed_config"]["config"]["configuration"]
-    plugin = json.loads(configuration["value"])
-    plugin["targets"][0]["settings"] = {"vertex_project": "project", "vertex_location": "global", **settings}
-    configuration["value"] = json.dumps(plugin)
-    resources["clusters"] += [cluster(name, google.port) for name in ("dragoman_google_token", "dragoman_google_metadata")]
-    with made:
-        yield made
+def gateway(google: Google, env: dict[str, str], **settings: Any) -> Iterator[Envoy]:
+    """Two workers with one Vertex target, inline; token and metadata requests go to the same stand-in."""
+    target = {
+        "id": "gemini",
+        "provider": "vertex_ai",
+        "model": "gemini-2.5-pro",
+        "base_url": f"http://127.0.0.1:{google.port}",
+        "settings": {"vertex_project": "project", "vertex_location": "global", **settings},
+    }
+    plugin = {"role": "inline", "targets": [target], "routes": [{"name": "gemini", "targets": [{"target": "gemini", "cluster": "gemini"}]}]}
+    machine = {
+        "vm_id": "dragoman",
+        "runtime": "envoy.wasm.runtime.v8",
+        "code": {"local": {"filename": str(FILTER)}},
+        "environment_variables": {"host_env_keys": list(env)},
+    }
+    wasm = {
+        "name": "dragoman",
+        "vm_config": machine,
+        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(plugin)},
+        "failure_policy": "FAIL_RELOAD",
+        "allow_on_headers_stop_iteration": True,
+    }
+    listener = {"name": "dragoman", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": wasm}}
+    names = ("gemini", "dragoman_google_token", "dragoman_google_metadata")
+    made = bootstrap([listener], [cluster(name, google.port) for name in names], {"cluster_header": "x-dragoman-cluster"})
+    with Envoy(made, env, concurrency=2) as envoy:
+        yield envoy
 
 
-def ask(made: Inline) -> str | None:
-    return made.client().chat.completions.create(model="gemini", messages=[{"role": "user", "content": "Hi"}]).choices[0].message.content
+def ask(made: Envoy) -> str | None:
+    client = openai.OpenAI(base_url=made.base_url + "/v1", api_key="sk-client", max_retries=0, timeout=60)
+    return client.chat.completions.create(model="gemini", messages=[{"role": "user", "content": "Hi"}]).choices[0].message.content
 
 
 def settle(google: Google, count: int) -> None:

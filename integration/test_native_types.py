@@ -21,6 +21,11 @@ ANTHROPIC = [
 ]
 
 
+# Words of Anthropic's API that the pinned SDK doesn't know yet: (case, word). It must object to that word, and when it no
+# longer does, the entry goes.
+YOUNGER = {"reasoning-none-between-tools": "input_value='between_tools'"}
+
+
 def cases(dialect: str) -> list[Path]:
     found = sorted((GOLDEN / dialect).glob("*/native.json"))
     assert len(found) >= 8, f"the golden requests of {dialect} are not where this test looks for them"
@@ -53,6 +58,10 @@ def test_anthropic(path: Path) -> None:
         # Other clouds have the model in the path.
         body["model"] = "in-the-path"
     found = [faults(adapter, body) for adapter in ANTHROPIC]
+    if younger := YOUNGER.get(path.parent.name):
+        assert all(younger in fault for fault in found), f"the SDK knows it now: {found}"
+        del body["thinking"]
+        found = [faults(adapter, body) for adapter in ANTHROPIC]
     assert "" in found, found[0]
 
 
