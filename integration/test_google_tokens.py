@@ -7,6 +7,8 @@ import base64
 import contextlib
 import http.server
 import json
+import pathlib
+import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -14,10 +16,11 @@ from typing import Any
 
 import openai
 import pytest
+import yaml
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from envoys import bootstrap, cluster
-from gateway import FILTER, Envoy
+from gateway import COMMAND, FILTER, Envoy
 
 EMAIL = "bot@project.iam.gserviceaccount.com"
 REPLY = {
@@ -108,6 +111,32 @@ def gateway(google: Google, env: dict[str, str], **settings: Any) -> Iterator[En
         yield envoy
 
 
+@contextlib.contextmanager
+def rendered(google: Google, credential: dict[str, str], home: pathlib.Path) -> Iterator[Envoy]:
+    """What `dragoman render envoy` makes of a Vertex target, both roles; only Google's own address is the stand-in's."""
+    params = {
+        "model": "vertex_ai/gemini-2.5-pro",
+        "api_base": f"http://127.0.0.1:{google.port}",
+        "vertex_project": "project",
+        "vertex_location": "global",
+        "vertex_credentials": "os.environ/GOOGLE_KEY",
+    }
+    file = home / "config.yaml"
+    file.write_text(yaml.safe_dump({"model_list": [{"model_name": "gemini", "litellm_params": params}]}))
+    envoy = Envoy({}, {"GOOGLE_KEY": json.dumps(credential)}, concurrency=2)
+    where = ["--listen", f"127.0.0.1:{envoy.port}", "--admin", f"127.0.0.1:{envoy.admin_port}", "--out", home / "out"]
+    subprocess.run([COMMAND, "render", "envoy", "--config", file, *where], env=envoy.env, check=True, capture_output=True)
+    text = (home / "out" / "envoy.yaml").read_text()
+    assert "PRIVATE" not in text
+    envoy.bootstrap = yaml.safe_load(text)
+    resources = envoy.bootstrap["static_resources"]
+    ours = [made for made in resources["clusters"] if not made["name"].startswith("dragoman_google_")]
+    assert len(ours) < len(resources["clusters"]), "the render has no cluster for Google's tokens"
+    resources["clusters"] = ours + [cluster(name, google.port) for name in ("dragoman_google_token", "dragoman_google_metadata")]
+    with envoy:
+        yield envoy
+
+
 def ask(made: Envoy) -> str | None:
     client = openai.OpenAI(base_url=made.base_url + "/v1", api_key="sk-client", max_retries=0, timeout=60)
     return client.chat.completions.create(model="gemini", messages=[{"role": "user", "content": "Hi"}]).choices[0].message.content
@@ -147,6 +176,18 @@ def test_a_service_account_signs_once_for_all_workers(google: Google) -> None:
     assert claims["iss"] == EMAIL and claims["aud"] == "https://oauth2.googleapis.com/token"
 
 
+def test_attempts_on_clusters_have_the_token_too(google: Google, tmp_path: pathlib.Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    credential = {"type": "service_account", "private_key_id": "k1", "private_key": pem, "client_email": EMAIL, "token_uri": "https://oauth2.googleapis.com/token"}
+    with rendered(google, credential, tmp_path) as made:
+        settle(google, 1)
+        for _ in range(8):
+            assert ask(made) == "Ciao"
+        assert [path for path, _, _ in google.for_tokens()] == ["/token"], "the workers share one token"
+        assert {headers["authorization"] for headers in google.for_answers()} == {"Bearer ya29.t"}
+
+
 def test_the_metadata_server_is_asked_without_a_credential(google: Google) -> None:
     with gateway(google, {}) as made:
         settle(google, 1)
@@ -157,8 +198,6 @@ def test_the_metadata_server_is_asked_without_a_credential(google: Google) -> No
 
 
 def test_a_refused_credential_is_told_and_tried_again(google: Google) -> None:
-    import openai
-
     google.failures = 1
     with gateway(google, {}) as made:
         made.wait_for_log("Invalid JWT Signature.")
