@@ -142,7 +142,7 @@ def test_a_port_that_is_taken_is_the_reason() -> None:
     with Scripted() as standin:
         taken = Dragoman({"model_list": [entry("m", "openai/x")]})
         taken.port = standin.port
-        with pytest.raises(NotReady, match=rf"ended with 1:\ndragoman: can't listen on 127.0.0.1:{standin.port} \(--listen\)"):
+        with pytest.raises(NotReady, match=rf"ended with 1:\n(dragoman: warning: .*\n)*dragoman: can't listen on 127.0.0.1:{standin.port} \(--listen\)"):
             taken.start()
 
 

@@ -58,6 +58,8 @@ pub struct Stream {
     headers: Vec<(String, String)>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
+    /// The body is over the limit, and has been told so.
+    refused: bool,
     /// How much of the request's body stands in Envoy's buffer.
     size: usize,
     status: u16,
@@ -84,6 +86,7 @@ impl Stream {
             headers: Vec::new(),
             admitted: None,
             exchange: None,
+            refused: false,
             size: 0,
             status: 0,
             foreign: None,
@@ -168,9 +171,13 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         let Some(endpoint) = self.endpoint else { return Action::Continue };
+        if self.refused {
+            return Action::Pause;
+        }
         self.size = size;
         if size > self.gateway.max_body_bytes {
-            self.endpoint = None;
+            // The endpoint stays: Envoy may answer first, with words of its own, which then get OpenAI's form.
+            self.refused = true;
             refuse(&self.gateway.too_large());
             return Action::Pause;
         }
