@@ -233,20 +233,6 @@ impl Error {
         }
     }
 
-    /// Whether another try, on this or another target, may succeed.
-    #[must_use]
-    pub const fn retriable(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Timeout
-                | Kind::Conflict
-                | Kind::RateLimit
-                | Kind::Server
-                | Kind::BadGateway
-                | Kind::Overloaded
-        )
-    }
-
     /// Appends OpenAI's error object: `{"error":{"message","type","param","code"}}`.
     pub fn write_openai(&self, out: &mut Vec<u8>) {
         let (_, type_, code) = self.kind.form();

@@ -99,15 +99,6 @@ pub trait StreamDecoder {
     fn end(&mut self, sink: &mut dyn Sink) -> Result<(), Error>;
 }
 
-/// What to do with a parameter that a target can't express.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsupported {
-    /// Refuse the request.
-    Refuse,
-    /// Leave the parameter out.
-    Drop,
-}
-
 /// The one policy for parameters that a target can't express: `additional_drop_params` are always left out, the rest
 /// beyond `supported` (and `allowed_openai_params`) is left out under `drop_params`, else refused by name.
 ///

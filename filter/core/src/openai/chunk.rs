@@ -20,7 +20,6 @@ pub struct ChunkWriter {
     begun: Vec<u32>,
     include_usage: bool,
     usage: Option<Usage>,
-    finished: bool,
 }
 
 impl ChunkWriter {
@@ -35,7 +34,6 @@ impl ChunkWriter {
             begun: Vec::new(),
             include_usage,
             usage: None,
-            finished: false,
         }
     }
 
@@ -43,12 +41,6 @@ impl ChunkWriter {
     #[must_use]
     pub const fn counted(&self) -> Option<Usage> {
         self.usage
-    }
-
-    /// Whether some choice has told why it ended.
-    #[must_use]
-    pub const fn finished(&self) -> bool {
-        self.finished
     }
 
     /// Ends the stream well: the usage chunk if the client asked for it, then `[DONE]`.
@@ -212,7 +204,6 @@ impl Sink for ChunkWriter {
                 self.out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
             }
             Piece::Finish(finish) => {
-                self.finished = true;
                 self.open(choice);
                 self.out.extend_from_slice(b"},\"finish_reason\":");
                 self.out.text(finish.word());
