@@ -25,6 +25,10 @@ pub struct Exchange {
     attempt: Attempt,
     /// The gateway context whose stream this is.
     stream: u32,
+    /// The attempt's place in the stream's entry.
+    place: usize,
+    /// Whether a stream's first output is still to come.
+    awaiting: bool,
     /// Whether the reply's head waits for its body.
     holding: bool,
 }
@@ -40,13 +44,11 @@ impl Exchange {
         hold_heads: bool,
     ) -> Result<Self, Error> {
         let id = format!("chatcmpl-{:016x}", host::random());
+        let now = host::now();
         let world =
-            World { env: &host::env, tokens: &token::current, now: host::seconds(), id: &id, hold_heads };
+            World { env: &host::env, tokens: &token::current, now: now / 1_000_000_000, id: &id, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
-        ledger::with(stream, |entry| {
-            entry.target = Some(Rc::clone(&target));
-            (entry.usage, entry.failure) = (None, None);
-        });
+        let place = ledger::begin(stream, Rc::clone(&target), now);
         let (attempt, outgoing) = Attempt::begin(target, endpoint, body, &world)?;
         let length = outgoing.body.len().to_string();
         let mut native: Vec<(&str, &str)> = vec![
@@ -64,7 +66,8 @@ impl Exchange {
         }
         host::set_headers(Half::Request, native);
         host::set_body(Half::Request, &outgoing.body);
-        Ok(Self { attempt, stream, holding: false })
+        let awaiting = attempt.streams();
+        Ok(Self { attempt, stream, place, awaiting, holding: false })
     }
 
     /// The reply's head has come.
@@ -72,11 +75,13 @@ impl Exchange {
         let headers = host::headers(Half::Response);
         let status =
             headers.iter().find(|(name, _)| name == ":status").and_then(|(_, status)| status.parse().ok());
-        let plan = self.attempt.head(status.unwrap_or(502), &headers, end);
+        let status = status.unwrap_or(502);
+        ledger::attempt(self.stream, self.place, |tried| tried.status = status);
+        let plan = self.attempt.head(status, &headers, end);
         apply(&plan.edits);
         self.holding = plan.hold;
         if end {
-            self.report();
+            self.report(end);
         }
         if plan.hold { Action::Pause } else { Action::Continue }
     }
@@ -92,7 +97,7 @@ impl Exchange {
             apply(edits);
             self.holding = false;
         }
-        self.report();
+        self.report(end);
         if self.holding { Action::Pause } else { Action::Continue }
     }
 
@@ -106,10 +111,22 @@ impl Exchange {
         self.attempt.failure()
     }
 
-    fn report(&self) {
-        ledger::with(self.stream, |entry| {
-            entry.usage = self.attempt.usage();
-            entry.failure = self.attempt.failure().map(|error| error.kind);
+    /// Keeps the ledger current. The clock is a host call: it is asked when the first output comes and at the end.
+    fn report(&mut self, end: bool) {
+        let seen = self.attempt.seen();
+        let first = self.awaiting && (seen.output_bytes > 0 || seen.finish.is_some());
+        self.awaiting &= !first;
+        let now = if first || end { host::now() } else { 0 };
+        let failure = self.attempt.failure().map(|error| error.kind);
+        ledger::attempt(self.stream, self.place, |tried| {
+            tried.seen.clone_from(seen);
+            tried.failure = failure;
+            if first {
+                tried.first_token = Some(now);
+            }
+            if end {
+                tried.ended = Some(now);
+            }
         });
     }
 }

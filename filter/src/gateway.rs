@@ -6,6 +6,7 @@ use dragoman_core::admission::{Gateway, Reply, RequestHead, Verdict};
 use dragoman_core::attempt::Endpoint;
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Said};
+use dragoman_core::json::{Json, Str};
 use dragoman_core::openai::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -13,7 +14,7 @@ use proxy_wasm::types::Action;
 use crate::exchange::{Exchange, forwarded, refuse};
 use crate::host::{self, Half};
 use crate::ledger;
-use crate::stats::{self, Settled};
+use crate::settle::{Asked, settle};
 use crate::upstream::endpoint_name;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
@@ -63,12 +64,17 @@ pub struct Stream {
     /// How much of the request's body stands in Envoy's buffer.
     size: usize,
     status: u16,
+    /// When the request came.
+    started: u64,
     /// An error of Envoy's or of an upstream's that is not in OpenAI's form yet.
     foreign: Option<Vec<u8>>,
 }
 
+/// What the gateway knows of an admitted request when it has ended.
 struct Admitted {
     route: String,
+    asked: Option<String>,
+    stream: bool,
     target: Rc<Target>,
 }
 
@@ -89,6 +95,7 @@ impl Stream {
             refused: false,
             size: 0,
             status: 0,
+            started: 0,
             foreign: None,
         }
     }
@@ -99,7 +106,14 @@ impl Stream {
         let plan = gateway.body(endpoint, &body, host::random())?;
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
-        self.admitted = Some(Admitted { route: plan.route.to_owned(), target: Rc::clone(target) });
+        // Where the route's name is what was asked for, there is nothing to remember.
+        let asked = plan.route.contains('*').then(|| asked_model(&body));
+        self.admitted = Some(Admitted {
+            route: plan.route.to_owned(),
+            asked,
+            stream: plan.stream,
+            target: Rc::clone(target),
+        });
         let headers = std::mem::take(&mut self.headers);
         if self.inline {
             ledger::open(self.id, None);
@@ -122,18 +136,29 @@ impl Stream {
         Ok(())
     }
 
-    /// Counts what the stream was and used.
+    /// Tells everybody who counts what the stream was and used.
     fn settle(&self) {
         let entry = ledger::close(self.id).unwrap_or_default();
-        let Some(admitted) = &self.admitted else { return };
-        stats::count(&Settled {
-            route: &admitted.route,
-            target: entry.target.as_ref().unwrap_or(&admitted.target),
-            status: self.status,
-            usage: entry.usage,
-            failure: entry.failure,
-        });
+        let (Some(admitted), Some(endpoint)) = (&self.admitted, self.endpoint) else { return };
+        settle(
+            &Asked {
+                route: &admitted.route,
+                model: admitted.asked.as_deref().unwrap_or(&admitted.route),
+                operation: endpoint_name(endpoint),
+                stream: admitted.stream,
+                target: &admitted.target,
+                status: self.status,
+                started: self.started,
+            },
+            &entry,
+        );
     }
+}
+
+/// The model that the client asks for. A name that nobody has given a model may be of any length.
+fn asked_model(body: &Body) -> String {
+    let model = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
+    model.chars().take(256).collect()
 }
 
 fn answer(reply: &Reply) {
@@ -158,6 +183,7 @@ impl HttpContext for Stream {
             }
             Verdict::Read(endpoint) => {
                 self.endpoint = Some(endpoint);
+                self.started = host::now();
                 self.headers.retain(|(name, _)| forwarded(name));
                 Action::Pause
             }

@@ -8,14 +8,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use dragoman_core::config::Target;
-use dragoman_core::error::Kind;
-use dragoman_core::meter::Usage;
+use dragoman_core::meter::Tried;
 use dragoman_core::openai::Body;
 use hashbrown::HashMap;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
 /// A wasm memory never shrinks, so this bounds what a provider that is slow to connect to can cost.
 const MAX_WAITING: usize = 64 * 1024 * 1024;
+
+/// How many attempts of one stream are remembered; more than any chain that is worth waiting for.
+const MAX_ATTEMPTS: usize = 32;
 
 /// The entry of one stream.
 #[derive(Debug, Default)]
@@ -24,12 +26,8 @@ pub struct Entry {
     pub headers: Option<Vec<(String, String)>>,
     /// The request's body, for the first attempt.
     body: Option<Body>,
-    /// The target of the last attempt.
-    pub target: Option<Rc<Target>>,
-    /// What the last attempt used so far.
-    pub usage: Option<Usage>,
-    /// Why the last attempt failed, if it did.
-    pub failure: Option<Kind>,
+    /// Every attempt so far, in order.
+    pub attempts: Vec<Tried>,
 }
 
 thread_local! {
@@ -65,6 +63,23 @@ fn forget(body: &Body) {
 /// Reads or changes the entry, while it is open.
 pub fn with<T>(id: u32, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
     OPEN.with_borrow_mut(|open| open.get_mut(&id).map(change))
+}
+
+/// Begins an attempt at `target` at the time `now`, and gives its place for [`attempt`].
+pub fn begin(id: u32, target: Rc<Target>, now: u64) -> usize {
+    with(id, |entry| {
+        if entry.attempts.len() == MAX_ATTEMPTS {
+            entry.attempts.pop();
+        }
+        entry.attempts.push(Tried::begin(target, now));
+        entry.attempts.len() - 1
+    })
+    .unwrap_or_default()
+}
+
+/// Reads or changes the attempt at `place`, while its stream's entry is open.
+pub fn attempt<T>(id: u32, place: usize, change: impl FnOnce(&mut Tried) -> T) -> Option<T> {
+    with(id, |entry| entry.attempts.get_mut(place).map(change)).flatten()
 }
 
 /// Closes the entry.

@@ -6,6 +6,7 @@ mod gateway;
 mod host;
 mod ledger;
 mod root;
+mod settle;
 mod stats;
 mod token;
 mod upstream;

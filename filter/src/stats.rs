@@ -5,9 +5,8 @@
 
 use std::cell::RefCell;
 
-use dragoman_core::config::Target;
 use dragoman_core::error::Kind;
-use dragoman_core::meter::Usage;
+use dragoman_core::meter::Measurement;
 use hashbrown::HashMap;
 
 use crate::host;
@@ -27,23 +26,8 @@ thread_local! {
     static SERIES: RefCell<HashMap<String, HashMap<String, Series>>> = RefCell::new(HashMap::new());
 }
 
-/// How a stream ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Settled<'s> {
-    /// The route's name.
-    pub route: &'s str,
-    /// The target of the last attempt.
-    pub target: &'s Target,
-    /// The status that the client got; 0 when it went away before one.
-    pub status: u16,
-    /// What was used.
-    pub usage: Option<Usage>,
-    /// Why the last attempt failed, if it did.
-    pub failure: Option<Kind>,
-}
-
 /// Counts a stream that has ended.
-pub fn count(settled: &Settled<'_>) {
+pub fn count(settled: &Measurement<'_>) {
     SERIES.with_borrow_mut(|all| {
         let routes = match all.get_mut(settled.route) {
             Some(targets) => targets,
@@ -59,9 +43,8 @@ pub fn count(settled: &Settled<'_>) {
 }
 
 impl Series {
-    fn count(&mut self, settled: &Settled<'_>) {
-        // No head at all: the client went away first, which everybody counts as a 4xx (nginx's 499).
-        let class = if settled.status == 0 { 4 } else { settled.status / 100 };
+    fn count(&mut self, settled: &Measurement<'_>) {
+        let class = settled.class();
         if let Some(counter) = self.requests.get_mut(usize::from(class)) {
             add(counter, settled, 1, || ("requests", format!("status={class}xx")));
         }
@@ -76,7 +59,12 @@ impl Series {
     }
 }
 
-fn add(counter: &mut Option<u32>, of: &Settled<'_>, by: u64, name: impl FnOnce() -> (&'static str, String)) {
+fn add(
+    counter: &mut Option<u32>,
+    of: &Measurement<'_>,
+    by: u64,
+    name: impl FnOnce() -> (&'static str, String),
+) {
     if by == 0 {
         return;
     }

@@ -3,6 +3,7 @@
 //! One [`Attempt`] lives from a native request's making to its reply's end. The shell feeds it the reply's head and
 //! bytes, and carries out what it answers: [`HeadPlan`], [`Step`].
 
+mod marks;
 mod reply;
 mod request;
 
@@ -11,7 +12,7 @@ use std::rc::Rc;
 use crate::config::Target;
 use crate::error::Error;
 use crate::json::{Json, Str};
-use crate::meter::Usage;
+use crate::meter::Seen;
 use crate::openai::Body;
 use crate::provider::auth::{Env, Outgoing, Tokens, shown_key};
 
@@ -72,7 +73,7 @@ pub struct Attempt {
     id: String,
     model: String,
     reply: reply::Reply,
-    usage: Option<Usage>,
+    seen: Seen,
     failure: Option<Error>,
     key: Option<String>,
 }
@@ -108,7 +109,7 @@ impl Attempt {
             id: world.id.to_owned(),
             model: made.model,
             reply: reply::Reply::Awaited,
-            usage: None,
+            seen: Seen::default(),
             failure: None,
             key,
         };
@@ -135,10 +136,16 @@ impl Attempt {
         &self.model
     }
 
-    /// The token counts that the provider has told so far.
+    /// Whether the client asked for a stream.
     #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
-        self.usage
+    pub const fn streams(&self) -> bool {
+        self.stream
+    }
+
+    /// What has been seen of the reply so far.
+    #[must_use]
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Why the attempt failed, once it has.

@@ -1,11 +1,12 @@
 //! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
 
+use super::marks::Marks;
 use super::{Attempt, Edit, Endpoint, HeadPlan, Step};
 use crate::config::Target;
 use crate::dialect::{self, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
-use crate::meter::Usage;
+use crate::meter::{Usage, Witness};
 use crate::openai::{ChunkWriter, CompletionWriter, EmbeddingWriter, Sink};
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
@@ -231,7 +232,6 @@ impl Attempt {
         if let Err(error) = self.decode_whole(whole, body, &mut writer) {
             return self.failed(error);
         }
-        self.usage = writer.counted();
         if provider.dialect.native() && !whole.framed {
             let text = std::str::from_utf8(body).unwrap_or_default();
             if let Some(amended) = provider.dialect.amend(text) {
@@ -256,7 +256,7 @@ impl Attempt {
         if let (None, Some(input)) = (writer.counted(), whole.input_tokens) {
             writer.usage(Usage { input, ..Usage::default() });
         }
-        self.usage = writer.counted();
+        self.seen.usage = writer.counted();
         if writer.passes() {
             return Step { bytes: moved.then(|| body.to_vec()), release: Some(Vec::new()) };
         }
@@ -266,8 +266,9 @@ impl Attempt {
         Step { bytes: Some(out), release: Some(edits) }
     }
 
-    fn decode_whole(&self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
+    fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         let provider = self.target.provider;
+        let sink = &mut Witness { sink, seen: &mut self.seen };
         if body.trim_ascii().is_empty() {
             return Err(Error::garbled("The provider's answer is empty."));
         }
@@ -287,7 +288,6 @@ impl Attempt {
         if let Err(error) = self.decode_whole(whole, body, &mut writer) {
             return self.failed(error);
         }
-        self.usage = writer.counted();
         writer.end();
         let edits = vec![
             ("content-type", Some("text/event-stream; charset=utf-8".to_owned())),
@@ -318,7 +318,7 @@ impl Attempt {
         let whole_before = passing.events.is_empty();
         {
             let Passing { events, hide_usage, done, finished, .. } = &mut passing;
-            let usage = &mut self.usage;
+            let seen = &mut self.seen;
             let target = &*self.target;
             let mut judge = |event: &[u8]| {
                 let data = events::data(event);
@@ -330,18 +330,19 @@ impl Attempt {
                     return Fate::Pass;
                 }
                 let marks = Marks::of(data);
-                *finished |= marks.finished;
+                marks.tell(data, seen);
+                *finished |= marks.finish.is_some();
                 if marks.error {
                     failure = error_event(event, data);
                     if failure.is_some() {
                         return Fate::Drop;
                     }
                 }
-                if marks.usage && counted(data, usage) && *hide_usage {
+                if marks.usage && counted(data, &mut seen.usage) && *hide_usage {
                     changed = true;
                     return Fate::Drop;
                 }
-                let vendors_words = marks.finished || marks.reasoning;
+                let vendors_words = marks.finish.is_some() || marks.reasoning;
                 match vendors_words.then(|| amended(event, data, target)).flatten() {
                     Some(bytes) => {
                         changed = true;
@@ -390,14 +391,13 @@ impl Attempt {
     fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
         let told = {
             let Translated { framer, decoder, writer, .. } = &mut translated;
-            let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, writer));
+            let sink = &mut Witness { sink: writer, seen: &mut self.seen };
+            let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
-                told =
-                    framer.end(&mut |frame| decoder.frame(frame, writer)).and_then(|()| decoder.end(writer));
+                told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
             }
             told
         };
-        self.usage = translated.writer.counted().or(self.usage);
         let done = told.is_ok() && (end || translated.decoder.done());
         if let Err(error) = told {
             if translated.held && translated.writer.out.is_empty() {
@@ -408,12 +408,12 @@ impl Attempt {
             self.failure = Some(error);
         } else if done {
             // The decoder may still have something to tell.
-            if !end && let Err(error) = translated.decoder.end(&mut translated.writer) {
+            let sink = &mut Witness { sink: &mut translated.writer, seen: &mut self.seen };
+            if !end && let Err(error) = translated.decoder.end(sink) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);
                 self.failure = Some(error);
             } else {
-                self.usage = translated.writer.counted().or(self.usage);
                 translated.writer.end();
             }
         }
@@ -429,38 +429,6 @@ impl Attempt {
 
 fn json_type() -> Edit {
     ("content-type", Some("application/json".to_owned()))
-}
-
-/// Which keys an event's data has, as far as they matter to a stream that passes: one walk over its quotes tells whether
-/// it must be read at all. Most events have none of them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Marks {
-    error: bool,
-    usage: bool,
-    reasoning: bool,
-    /// A finish reason that isn't `null`.
-    finished: bool,
-}
-
-impl Marks {
-    fn of(data: &[u8]) -> Self {
-        let mut marks = Self::default();
-        for quote in memchr::memchr_iter(b'"', data) {
-            match data.get(quote + 1..).unwrap_or_default() {
-                [b'e', b'r', b'r', b'o', b'r', b'"', ..] => marks.error = true,
-                [b'u', b's', b'a', b'g', b'e', b'"', ..] => marks.usage = true,
-                [b'r', b'e', b'a', b's', b'o', b'n', b'i', b'n', b'g', b'"', ..] => marks.reasoning = true,
-                [b'f', rest @ ..] => {
-                    let value = rest.strip_prefix(b"inish_reason\"").map(<[u8]>::trim_ascii_start);
-                    let value =
-                        value.and_then(|value| value.strip_prefix(b":")).map(<[u8]>::trim_ascii_start);
-                    marks.finished |= value.is_some_and(|value| value.starts_with(b"\""));
-                }
-                _ => {}
-            }
-        }
-        marks
-    }
 }
 
 /// The error in an event, where it is one.

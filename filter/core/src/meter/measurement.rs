@@ -1,0 +1,55 @@
+//! One request, settled.
+
+use std::rc::Rc;
+
+use super::{Tried, Usage};
+use crate::config::Target;
+use crate::error::Kind;
+
+/// What a request was, used and cost. Times are in nanoseconds.
+#[derive(Debug)]
+pub struct Measurement<'m> {
+    /// The route's name, as the config has it.
+    pub route: &'m str,
+    /// The model that the client asked for: the route's name unless that has a `*`.
+    pub asked: &'m str,
+    /// What the client asked for: `chat`, `embeddings`.
+    pub operation: &'static str,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// The target that answered or failed last; before any attempt, the one that was picked.
+    pub target: &'m Rc<Target>,
+    /// Every attempt, in order; long chains are cut.
+    pub attempts: &'m [Tried],
+    /// The status that the client got; 0 when it went away before one.
+    pub status: u16,
+    /// Why the request failed, if it did.
+    pub failure: Option<Kind>,
+    /// What the last attempt used.
+    pub usage: Option<Usage>,
+    /// Whether a part of the usage is estimated, as the provider didn't tell.
+    pub estimated: bool,
+    /// What it cost, in nanodollars: all attempts that a provider bills. `None` where a price is not known.
+    pub cost: Option<u64>,
+    /// When the request came, since the Unix epoch.
+    pub started: u64,
+    /// How long it took, until its last byte or its end.
+    pub duration: u64,
+    /// How long a stream's first output took from the request's coming.
+    pub first_token: Option<u64>,
+}
+
+impl Measurement<'_> {
+    /// The last attempt, which answered the client.
+    #[must_use]
+    pub fn last(&self) -> Option<&Tried> {
+        self.attempts.last()
+    }
+
+    /// The status' class: 2 to 5. Without a head the client went away first, which everybody counts as a 4xx (nginx's
+    /// 499).
+    #[must_use]
+    pub const fn class(&self) -> u16 {
+        if self.status == 0 { 4 } else { self.status / 100 }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is known of an attempt, while its reply comes and after.
+
+use std::rc::Rc;
+
+use super::Usage;
+use crate::config::Target;
+use crate::error::Kind;
+use crate::openai::{Piece, Sink, Start};
+
+/// What an attempt has seen of its reply so far. Cheap to clone: it is reported with every piece of the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The token counts that the provider has told.
+    pub usage: Option<Usage>,
+    /// The output's text so far (answer, reasoning, calls), in bytes as the client's JSON spells it.
+    pub output_bytes: u64,
+    /// The provider's id of the reply.
+    pub id: Option<Rc<str>>,
+    /// The model that answered, by the provider's word.
+    pub model: Option<Rc<str>>,
+    /// Why the first choice ended, in OpenAI's word.
+    pub finish: Option<Rc<str>>,
+}
+
+/// One attempt, as far as it has come. Times are in nanoseconds since the Unix epoch.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// The target that was tried.
+    pub target: Rc<Target>,
+    /// When its native request was made.
+    pub started: u64,
+    /// When a stream's first output came; `None` for whole replies.
+    pub first_token: Option<u64>,
+    /// When it ended; `None` while it runs, and when nobody told.
+    pub ended: Option<u64>,
+    /// The provider's status; 0 while no head has come.
+    pub status: u16,
+    /// What it has seen of its reply.
+    pub seen: Seen,
+    /// Why it failed, once it has.
+    pub failure: Option<Kind>,
+}
+
+impl Tried {
+    /// An attempt that begins.
+    #[must_use]
+    pub fn begin(target: Rc<Target>, now: u64) -> Self {
+        Self {
+            target,
+            started: now,
+            first_token: None,
+            ended: None,
+            status: 0,
+            seen: Seen::default(),
+            failure: None,
+        }
+    }
+}
+
+/// A sink that sees what passes through it.
+pub struct Witness<'w> {
+    /// Where it all goes.
+    pub sink: &'w mut dyn Sink,
+    /// What has been seen.
+    pub seen: &'w mut Seen,
+}
+
+impl Sink for Witness<'_> {
+    fn start(&mut self, start: Start<'_>) {
+        let shared = |text: crate::json::Str<'_>| {
+            Some(Rc::from(&*text.plain())).filter(|text: &Rc<str>| !text.is_empty())
+        };
+        self.seen.id = start.id.and_then(shared);
+        self.seen.model = start.model.and_then(shared);
+        self.sink.start(start);
+    }
+
+    fn piece(&mut self, choice: u32, piece: Piece<'_>) {
+        let text = match piece {
+            Piece::Text(text) | Piece::Reasoning(text) | Piece::Refusal(text) => text.raw().len(),
+            Piece::ToolCall { name, .. } => name.raw().len(),
+            Piece::ToolArgs { fragment, .. } => fragment.raw().len(),
+            Piece::ToolInput { input, .. } => input.text().len(),
+            Piece::Finish(finish) => {
+                if choice == 0 {
+                    self.seen.finish = Some(Rc::from(finish.word()));
+                }
+                0
+            }
+            Piece::Signature(_)
+            | Piece::RedactedThinking(_)
+            | Piece::Annotations(_)
+            | Piece::Logprobs(_)
+            | Piece::Extra(..) => 0,
+        };
+        self.seen.output_bytes += text as u64;
+        self.sink.piece(choice, piece);
+    }
+
+    fn usage(&mut self, usage: Usage) {
+        self.seen.usage = Some(usage);
+        self.sink.usage(usage);
+    }
+}

@@ -1,0 +1,51 @@
+//! The end of a request: what the gateway asked and what the attempts reported become one measurement, for all who count.
+
+use std::rc::Rc;
+
+use dragoman_core::config::Target;
+use dragoman_core::meter::Measurement;
+
+use crate::host;
+use crate::ledger::Entry;
+use crate::stats;
+
+/// What the gateway knows of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'s> {
+    /// The route's name.
+    pub route: &'s str,
+    /// The model that the client asked for.
+    pub model: &'s str,
+    /// What it asked for: `chat`, `embeddings`.
+    pub operation: &'static str,
+    /// Whether it asked for a stream.
+    pub stream: bool,
+    /// The target that was picked.
+    pub target: &'s Rc<Target>,
+    /// The status that the client got; 0 when it went away before one.
+    pub status: u16,
+    /// When the request came.
+    pub started: u64,
+}
+
+/// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
+pub fn settle(asked: &Asked<'_>, entry: &Entry) {
+    let last = entry.attempts.last();
+    let measurement = Measurement {
+        route: asked.route,
+        asked: asked.model,
+        operation: asked.operation,
+        stream: asked.stream,
+        target: last.map_or(asked.target, |tried| &tried.target),
+        attempts: &entry.attempts,
+        status: asked.status,
+        failure: last.and_then(|tried| tried.failure),
+        usage: last.and_then(|tried| tried.seen.usage),
+        estimated: false,
+        cost: None,
+        started: asked.started,
+        duration: host::now().saturating_sub(asked.started),
+        first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),
+    };
+    stats::count(&measurement);
+}
