@@ -83,6 +83,38 @@ def retries(on: str, times: int = 2, walk: bool = False, **more: Any) -> dict:
     return {"retry_policy": policy}
 
 
+def redirects(times: int = 5) -> dict:
+    """A route whose 307s the router follows itself."""
+    return {"internal_redirect_policy": {"max_internal_redirects": times, "redirect_response_codes": [307], "allow_cross_scheme_redirect": True}}
+
+
+def tail(made: dict, name: str = "tail") -> dict:
+    """Adds a listener inside the process that answers 200 at once, and a cluster of this name that leads to it."""
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}, "response_headers_to_add": [{"header": {"key": "x-probe-tail", "value": "yes"}}]}],
+                }
+            ]
+        },
+        "http_filters": [{"name": "router", "typed_config": {"@type": _HTTP + "router.v3.Router"}}],
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    endpoint = {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": name}}}}
+    made["static_resources"]["listeners"].append({"name": name, "internal_listener": {}, "filter_chains": [chain]})
+    made["static_resources"]["clusters"].append(
+        {"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
+    )
+    internal = "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
+    made["bootstrap_extensions"] = [{"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": internal}}]
+    return made
+
+
 def access_log(line: str) -> list[dict]:
     """An access log in the file `access.log` of the process's home."""
     config = {

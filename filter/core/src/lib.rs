@@ -63,6 +63,14 @@
 //!   stands between the two: offsets outlive borrows, so the attempt neither copies nor parses it again.
 //! * **On Envoy 1.36 only what never reached a provider is tried again**: there a held error head that is retried breaks
 //!   the client's connection.
+//! * **Every next try is a redirect that Envoy follows itself**, within a model's targets and between models: the upstream
+//!   role turns a failed reply into a 307, the router's `internal_redirect_policy` begins the request anew with the body
+//!   that it has kept, and the gateway, which remembers the stream by a secret word in the path, chooses again. So tags,
+//!   cooldowns and strategies count for each try, any target can follow any other, and a cluster is needed for each
+//!   address, not for each order of targets. What no reply announces (no connection, a reset, silence) Envoy tries again
+//!   on the **tail**: each target's cluster is an aggregate of its address and of a listener inside the process that
+//!   answers at once, and the upstream role makes that answer the redirect. Facts 19 and 20 of
+//!   `integration/test_envoy_facts.py`.
 //! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is
 //!   then retried hangs the request.
 

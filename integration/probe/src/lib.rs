@@ -79,6 +79,12 @@ impl Stream {
         self.words.iter().find_map(|word| word.strip_prefix(action)?.strip_prefix(':'))
     }
 
+    /// Makes a reply one that Envoy's router follows itself.
+    fn turn(&self) {
+        self.set_http_response_header(":status", Some("307"));
+        self.set_http_response_header("location", Some("http://again.invalid/again/secret"));
+    }
+
     fn tell(&self, header: &str, value: Option<Vec<u8>>) {
         let text =
             value.map_or_else(|| "(none)".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
@@ -122,6 +128,15 @@ impl HttpContext for Stream {
             self.tell("x-probe-state", self.get_property(vec!["filter_state", "wasm.said"]));
             self.tell("x-probe-memory", Some(SHARED.with_borrow(|shared| shared.clone().into_bytes())));
         }
+        if self.does("watch-end") {
+            warn!("probe: {} on_http_request_headers", self.name());
+        }
+        // The first pass of a request takes one cluster, what a redirect has made of it the other.
+        if let (Some(first), Some(again)) = (self.argument("first"), self.argument("again")) {
+            let path = self.get_http_request_header(":path").unwrap_or_default();
+            let cluster = if path == "/again/secret" { again } else { first };
+            self.set_http_request_header("x-probe-cluster", Some(cluster));
+        }
         if self.does("refuse") {
             self.send_http_response(503, vec![("x-probe-refused", "yes")], Some(b"refused"));
             return Action::Pause;
@@ -155,7 +170,14 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        self.holding = self.does("judge") && !end;
+        if self.does("turn") {
+            let status = self.get_http_response_header(":status").unwrap_or_default();
+            if status == "503" || self.get_http_response_header("x-probe-tail").is_some() {
+                self.turn();
+                return Action::Continue;
+            }
+        }
+        self.holding = (self.does("judge") || self.does("hold-reply")) && !end;
         if self.holding { Action::Pause } else { Action::Continue }
     }
 
@@ -165,6 +187,16 @@ impl HttpContext for Stream {
         }
         let body = self.get_http_response_body(0, size).unwrap_or_default();
         let says = |what: &str| body.windows(what.len()).any(|window| window == what.as_bytes());
+        if self.does("hold-reply") {
+            if says("overloaded_error") {
+                self.turn();
+                self.set_http_response_body(0, size, b"");
+            } else if !end && !says("\n\n") {
+                return Action::Pause;
+            }
+            self.holding = false;
+            return Action::Continue;
+        }
         if says("context length exceeded") {
             self.set_http_response_header("x-probe-retry", Some("yes"));
         } else if says("overloaded_error") {
