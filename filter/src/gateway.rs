@@ -121,6 +121,9 @@ impl Stream {
             self.exchange = Some(Exchange::begin(target, endpoint, &body, &headers, self.id, false)?);
         } else {
             ledger::open(self.id, Some(headers));
+            let target = |place: &usize| gateway.targets.get(*place).map(Rc::clone);
+            let chain = plan.chain.iter().filter_map(target).collect();
+            ledger::with(self.id, |entry| entry.chain = chain);
             if gateway.share_bodies {
                 ledger::leave_body(self.id, body);
             }

@@ -26,6 +26,8 @@ pub struct Entry {
     pub headers: Option<Vec<(String, String)>>,
     /// The request's body, for the first attempt.
     body: Option<Body>,
+    /// The targets that may be tried, in their order.
+    pub chain: Vec<Rc<Target>>,
     /// Every attempt so far, in order.
     pub attempts: Vec<Tried>,
 }
@@ -33,6 +35,22 @@ pub struct Entry {
 thread_local! {
     static OPEN: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
     static WAITING: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Entry {
+    /// The target of the next attempt: of the chain's, at the address that Envoy has picked, the one that was tried the least,
+    /// and the first of those. `origin` tells that address; it isn't asked where the whole chain is at one.
+    pub fn next_target(&self, origin: impl FnOnce() -> Option<String>) -> Option<Rc<Target>> {
+        let first = self.chain.first()?;
+        let one = self.chain.iter().all(|target| target.address.same_origin(&first.address));
+        let origin = if one { None } else { origin() };
+        let here =
+            |target: &&Rc<Target>| origin.as_ref().is_none_or(|origin| target.address.origin() == *origin);
+        let tries = |target: &&Rc<Target>| {
+            self.attempts.iter().filter(|tried| Rc::ptr_eq(&tried.target, target)).count()
+        };
+        self.chain.iter().filter(here).min_by_key(tries).cloned()
+    }
 }
 
 /// Opens the entry of the gateway context `id`.

@@ -10,7 +10,7 @@ use proxy_wasm::types::ContextType;
 use crate::gateway::Stream;
 use crate::host;
 use crate::token::Tokens;
-use crate::upstream::Upstream;
+use crate::upstream::{Habits, Upstream};
 
 /// One plugin instance in one worker.
 #[derive(Default)]
@@ -28,7 +28,7 @@ enum Plugin {
     /// The gateway role, or the inline role.
     Gateway { gateway: Rc<Gateway>, inline: bool },
     /// The upstream role.
-    Upstream { hold_heads: bool, share_bodies: bool },
+    Upstream(Habits),
 }
 
 /// A context that lets everything through.
@@ -42,7 +42,11 @@ fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
     let mut tokens = Tokens::default();
     let plugin = match raw.role {
         Role::Off => Plugin::Off,
-        Role::Upstream => Plugin::Upstream { hold_heads: raw.hold_heads, share_bodies: raw.share_bodies },
+        Role::Upstream => Plugin::Upstream(Habits {
+            hold_heads: raw.hold_heads,
+            share_bodies: raw.share_bodies,
+            share_targets: raw.share_targets,
+        }),
         role @ (Role::Gateway | Role::Inline) => {
             let gateway = Gateway::check(raw, &host::env)?;
             // The upstream role knows no target before its first attempt: the gateway gets the tokens for both.
@@ -90,9 +94,7 @@ impl RootContext for Root {
         Some(match &self.plugin {
             Plugin::Off => Box::new(Idle),
             Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
-            Plugin::Upstream { hold_heads, share_bodies } => {
-                Box::new(Upstream::new(*hold_heads, *share_bodies))
-            }
+            Plugin::Upstream(habits) => Box::new(Upstream::new(*habits)),
         })
     }
 }

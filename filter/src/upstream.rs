@@ -24,10 +24,20 @@ thread_local! {
     static TARGETS: RefCell<HashMap<Bytes, Rc<Target>>> = RefCell::new(HashMap::new());
 }
 
+/// What attempts may do, by the plugin's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Hold a reply's head until its first event is known.
+    pub hold_heads: bool,
+    /// Take the body that the gateway has left.
+    pub share_bodies: bool,
+    /// Take the next target of the chain that the gateway has left.
+    pub share_targets: bool,
+}
+
 /// One attempt.
 pub struct Upstream {
-    hold_heads: bool,
-    share_bodies: bool,
+    habits: Habits,
     exchange: Option<Exchange>,
     start: Option<Start>,
     /// How much of the request's body stands in Envoy's buffer.
@@ -42,30 +52,43 @@ struct Start {
 
 impl Upstream {
     /// A context for an attempt that is about to begin.
-    pub const fn new(hold_heads: bool, share_bodies: bool) -> Self {
-        Self { hold_heads, share_bodies, exchange: None, start: None, size: 0 }
+    pub const fn new(habits: Habits) -> Self {
+        Self { habits, exchange: None, start: None, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
         let Start { target, handover } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
         let Handover { endpoint, stream } = handover;
-        let left = if self.share_bodies { ledger::take_body(stream, size) } else { None };
+        let left = if self.habits.share_bodies { ledger::take_body(stream, size) } else { None };
         let body = match left {
             Some(body) => body,
             None => Body::read(host::body(Half::Request, size))?,
         };
         let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
         let headers = headers.unwrap_or_else(|| host::headers(Half::Request));
-        self.exchange = Some(Exchange::begin(target, endpoint, &body, &headers, stream, self.hold_heads)?);
+        self.exchange =
+            Some(Exchange::begin(target, endpoint, &body, &headers, stream, self.habits.hold_heads)?);
         Ok(())
     }
 }
 
+/// What the host that Envoy picked for this attempt says of itself.
+fn endpoint(key: &str) -> Option<Bytes> {
+    host::property(&["xds", "upstream_host_metadata", "filter_metadata", METADATA_NAMESPACE, key])
+}
+
+/// The next target of the chain that the gateway has left, at the address that Envoy picked.
+fn next_target(stream: u32) -> Result<Rc<Target>, Error> {
+    let origin = || endpoint("address").and_then(|address| String::from_utf8(address).ok());
+    ledger::with(stream, |entry| entry.next_target(origin))
+        .flatten()
+        .ok_or_else(|| Error::internal("an attempt whose gateway has left no target for this address"))
+}
+
 /// The target of the host that Envoy picked for this attempt.
 fn target() -> Result<Rc<Target>, Error> {
-    let path = ["xds", "upstream_host_metadata", "filter_metadata", METADATA_NAMESPACE, "target"];
-    let json = host::property(&path)
+    let json = endpoint("target")
         .ok_or_else(|| Error::config("the endpoint has no target in its metadata (dragoman.target)"))?;
     TARGETS.with_borrow_mut(|targets| {
         if let Some(target) = targets.get(&json) {
@@ -92,7 +115,8 @@ impl HttpContext for Upstream {
             // A request that no gateway has admitted, to a path that isn't ours: let Envoy do what it was told.
             return Action::Continue;
         };
-        match target() {
+        let target = if self.habits.share_targets { next_target(handover.stream) } else { target() };
+        match target {
             Ok(target) if !end => {
                 self.start = Some(Start { target, handover });
                 Action::Pause

@@ -1,6 +1,4 @@
-//! Where requests go: a cluster for each target, and one for each chain of several.
-
-use std::collections::BTreeSet;
+//! Where requests go: a cluster for each address, and one for each sequence of several.
 
 use dragoman_core::config::{METADATA_NAMESPACE, Role, Target};
 use dragoman_core::provider::auth::aws::Scope;
@@ -8,7 +6,7 @@ use dragoman_core::provider::auth::google::{self, Source};
 use serde_json::{Value, json};
 
 use super::{Site, address, bare, filter, typed};
-use crate::convert::{Chain, Deployment, Plan};
+use crate::convert::{Place, Plan, Sequence};
 
 /// What a connection may hold back before Envoy stops reading from it.
 const CONNECTION_BUFFER: u32 = 1024 * 1024;
@@ -17,41 +15,37 @@ const NO_LIMIT: u32 = 1_000_000;
 
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
-    let mut clusters: Vec<Value> =
-        plan.targets.iter().map(|target| target_cluster(target, plan, site)).collect();
+    let places = &plan.clusters.places;
+    let mut clusters: Vec<Value> = places
+        .iter()
+        .flat_map(|place| place.names().map(|name| place_cluster(name, place, plan, site)))
+        .collect();
+    if site.role != Role::Inline {
+        clusters.extend(plan.clusters.sequences.iter().map(|walk| sequence_cluster(walk, plan, site)));
+    }
     clusters.extend(token_clusters(plan, site));
-    if site.role == Role::Inline {
-        return clusters;
-    }
-    let mut seen = BTreeSet::new();
-    for chain in plan.routes.iter().flat_map(|route| &route.chains) {
-        if chain.targets.len() > 1 && seen.insert(&chain.cluster) {
-            clusters.push(chain_cluster(chain, plan, site));
-        }
-    }
     clusters
 }
 
-/// A target's own cluster.
-fn target_cluster(target: &Deployment, plan: &Plan, site: &Site) -> Value {
-    let host = bare(&target.address.host);
+/// The cluster `name` of one address.
+fn place_cluster(name: &str, place: &Place, plan: &Plan, site: &Site) -> Value {
+    let host = bare(&place.address.host);
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
-    let config = serde_json::to_string(&target.config).unwrap_or_default();
     let mut cluster = json!({
-        "name": target.cluster,
+        "name": name,
         "connect_timeout": "10s",
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "circuit_breakers": no_limits(),
         "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 15, "keepalive_probes": 4}},
         "load_assignment": {
-            "cluster_name": target.cluster,
+            "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{
-                "endpoint": {"address": address(host, target.address.port)},
-                // The filter reads here what the attempt is to become.
-                "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"target": config}}},
+                "endpoint": {"address": address(host, place.address.port)},
+                // By this the filter knows which of a chain's targets the attempt is for.
+                "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"address": place.address.origin()}}},
             }]}],
         },
-        "typed_extension_protocol_options": protocol(target, upstream_filters(target, plan, site)),
+        "typed_extension_protocol_options": protocol(place.address.tls, upstream_filters(place.signing.as_ref(), plan, site)),
     });
     let Some(object) = cluster.as_object_mut() else { return cluster };
     if is_address {
@@ -59,7 +53,7 @@ fn target_cluster(target: &Deployment, plan: &Plan, site: &Site) -> Value {
     } else {
         object.insert("cluster_type".to_owned(), dns());
     }
-    if target.address.tls {
+    if place.address.tls {
         object.insert("transport_socket".to_owned(), tls(host, is_address, site));
     }
     cluster
@@ -134,33 +128,30 @@ fn tls(host: &str, is_address: bool, site: &Site) -> Value {
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }
 
-/// A cluster that tries its targets in their order.
-fn chain_cluster(chain: &Chain, plan: &Plan, site: &Site) -> Value {
-    let targets: Vec<&Deployment> =
-        chain.targets.iter().filter_map(|target| plan.targets.get(*target)).collect();
-    let members: Vec<&str> = targets.iter().map(|target| target.cluster.as_str()).collect();
+/// A cluster that tries others in their order.
+fn sequence_cluster(walk: &Sequence, plan: &Plan, site: &Site) -> Value {
     let aggregate =
-        typed("envoy.extensions.clusters.aggregate.v3.ClusterConfig", json!({"clusters": members}));
+        typed("envoy.extensions.clusters.aggregate.v3.ClusterConfig", json!({"clusters": walk.members}));
     let mut cluster = json!({
-        "name": chain.cluster,
+        "name": walk.name,
         "connect_timeout": "10s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": no_limits(),
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
     });
     // Envoy takes the filters of the cluster that the route names. All members have the same: see `convert::aws`.
-    if let Some(first) = targets.first()
-        && let Some(filters) = upstream_filters(first, plan, site)
+    if let Some(filters) = upstream_filters(walk.signing.as_ref(), plan, site)
         && let Some(cluster) = cluster.as_object_mut()
     {
-        cluster.insert("typed_extension_protocol_options".to_owned(), protocol(first, Some(filters)));
+        let tls = plan.clusters.places.iter().any(|place| place.signing == walk.signing && place.address.tls);
+        cluster.insert("typed_extension_protocol_options".to_owned(), protocol(tls, Some(filters)));
     }
     cluster
 }
 
 /// The filters of a cluster that needs others than the router's, which they replace.
-fn upstream_filters(target: &Deployment, plan: &Plan, site: &Site) -> Option<Value> {
-    let signing = aws_request_signing(target.signing.as_ref()?);
+fn upstream_filters(signing: Option<&Scope>, plan: &Plan, site: &Site) -> Option<Value> {
+    let signing = aws_request_signing(signing?);
     let codec = filter::upstream_codec();
     Some(match site.role {
         Role::Inline => json!([signing, codec]),
@@ -179,7 +170,7 @@ fn aws_request_signing(scope: &Scope) -> Value {
     json!({"name": "envoy.filters.http.aws_request_signing", "typed_config": signing})
 }
 
-fn protocol(target: &Deployment, filters: Option<Value>) -> Value {
+fn protocol(tls: bool, filters: Option<Value>) -> Value {
     let http2 = json!({
         "initial_stream_window_size": 1_048_576,
         "initial_connection_window_size": 16_777_216,
@@ -192,7 +183,7 @@ fn protocol(target: &Deployment, filters: Option<Value>) -> Value {
     });
     if let Some(protocol) = protocol.as_object_mut() {
         // HTTP/2 where the provider takes it in the TLS handshake.
-        if target.address.tls {
+        if tls {
             let auto = json!({"http_protocol_options": {}, "http2_protocol_options": http2});
             protocol.insert("auto_config".to_owned(), auto);
         } else {

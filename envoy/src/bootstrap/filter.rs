@@ -35,6 +35,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                             target: first.config.id.clone(),
                             cluster: cluster.clone(),
                             weight: chain.weight,
+                            order: chain.order,
                             timeout_ms: differs(first.timeout_ms, plan.timeout_ms),
                             stream_timeout_ms: differs(first.stream_timeout_ms, first.timeout_ms),
                         })
@@ -57,11 +58,12 @@ fn differs(milliseconds: u64, usual: u64) -> Option<u64> {
     (milliseconds != usual).then_some(milliseconds)
 }
 
-/// The filter in the router. It is the same for all clusters, as what differs stands on their endpoints.
+/// The filter in the router. It is the same for all clusters, as the gateway leaves in memory what differs.
 pub fn upstream(plan: &Plan, site: &Site) -> Value {
     let config = PluginConfig {
         hold_heads: site.version.holds_heads(),
         share_bodies: true,
+        share_targets: true,
         ..PluginConfig::of(Role::Upstream)
     };
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)

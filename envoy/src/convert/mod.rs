@@ -3,6 +3,7 @@
 //! Owns the meaning of LiteLLM's keys. Knows nothing of Envoy: [`crate::bootstrap`] renders what stands here.
 
 mod aws;
+mod clusters;
 mod google;
 mod routes;
 mod secrets;
@@ -16,7 +17,8 @@ use dragoman_core::config::{Address, DEFAULT_MAX_BODY_BYTES, Setting, TargetConf
 use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
-pub use routes::{Chain, Route};
+pub use clusters::{Clusters, Place, Sequence};
+pub use routes::Route;
 pub use secrets::Secrets;
 
 /// How long a request may take unless the config says otherwise, in milliseconds: LiteLLM's 6000 s.
@@ -31,6 +33,8 @@ pub struct Plan {
     pub targets: Vec<Deployment>,
     /// The routes, in the order of the config.
     pub routes: Vec<Route>,
+    /// The clusters to which they lead.
+    pub clusters: Clusters,
     /// The key that clients must show.
     pub master_key: Option<Setting>,
     /// The largest body of a request.
@@ -50,7 +54,7 @@ pub struct Plan {
 pub struct Deployment {
     /// What the filter must know.
     pub config: TargetConfig,
-    /// The cluster that holds it alone.
+    /// The cluster of its address.
     pub cluster: String,
     /// Where it is.
     pub address: Address,
@@ -124,10 +128,12 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     target::distinct(&targets, &read.node, problems);
     let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
     let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
-    let routes = routes::routes(read, &names, &targets, attempts, problems);
+    let mut clusters = Clusters::of(&mut targets);
+    let routes = routes::routes(read, &names, &targets, attempts, &mut clusters, problems);
     aws::one_signer(&routes, &targets, &read.node, problems);
     Plan {
         routes,
+        clusters,
         targets,
         master_key,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),

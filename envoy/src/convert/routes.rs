@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::target::{fresh, slug};
+use dragoman_core::route::turn;
+
+use super::clusters::Clusters;
 use super::{Deployment, Share};
 use crate::check::{Problems, Read};
 use crate::litellm::{Alias, Strategy};
@@ -25,8 +27,10 @@ pub struct Chain {
     pub cluster: String,
     /// The targets, by their index in the plan; never empty.
     pub targets: Vec<usize>,
-    /// Its share of the requests.
+    /// Its share of the requests, among its tier's.
     pub weight: u64,
+    /// The tier of its first target, from 0.
+    pub order: i64,
 }
 
 /// The routes of a config whose `targets` belong to the routes called `names`.
@@ -37,6 +41,7 @@ pub fn routes(
     names: &[String],
     targets: &[Deployment],
     attempts: usize,
+    clusters: &mut Clusters,
     problems: &mut Problems,
 ) -> Vec<Route> {
     let mut groups: Vec<(&str, bool, Vec<usize>)> = Vec::new();
@@ -61,48 +66,40 @@ pub fn routes(
             "is read, but not honoured yet: simple-shuffle is used",
         );
     }
-    let mut clusters = Clusters::new(targets);
-    let mut routes: Vec<Route> = groups
+    deployments(targets, &mut groups);
+    groups
         .into_iter()
         .map(|(name, hidden, members)| Route {
-            chains: chains(name, &members, targets, attempts, &mut clusters),
+            chains: chains(&members, targets, attempts, clusters),
             name: name.to_owned(),
             hidden,
         })
-        .collect();
-    let deployments = deployments(&routes, targets);
-    routes.extend(deployments);
-    routes
+        .collect()
 }
 
-/// LiteLLM lets clients name a deployment by its `provider/model`, too. Such a route has no chains of its own, as many
-/// deployments may share that name: each is tried as its `model_name`'s route tries it.
-fn deployments(routes: &[Route], targets: &[Deployment]) -> Vec<Route> {
-    let mut by_first: BTreeMap<usize, &Chain> = BTreeMap::new();
-    for chain in routes.iter().flat_map(|route| &route.chains) {
-        if let Some(first) = chain.targets.first() {
-            by_first.entry(*first).or_insert(chain);
-        }
-    }
-    let taken: BTreeSet<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-    let mut found: Vec<Route> = Vec::new();
+/// LiteLLM lets clients name a deployment by its `provider/model`, too: such a name stands for all of those, as far as one
+/// list of Envoy's filters can serve them (see `convert::aws`).
+fn deployments<'a>(targets: &'a [Deployment], groups: &mut Vec<(&'a str, bool, Vec<usize>)>) {
+    let taken: BTreeSet<&str> = groups.iter().map(|(name, ..)| *name).collect();
+    let mut found: Vec<(&str, bool, Vec<usize>)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for (target, deployment) in targets.iter().enumerate() {
         let name = deployment.litellm_model.as_str();
         if name.contains('*') || taken.contains(name) {
             continue;
         }
-        let alone = Chain { cluster: deployment.cluster.clone(), targets: vec![target], weight: 1 };
-        let chain = by_first.get(&target).map_or(alone, |chain| Chain { weight: 1, ..(*chain).clone() });
         let place = *places.entry(name).or_insert_with(|| {
-            found.push(Route { name: name.to_owned(), hidden: true, chains: Vec::new() });
+            found.push((name, true, Vec::new()));
             found.len() - 1
         });
-        if let Some(route) = found.get_mut(place) {
-            route.chains.push(chain);
+        if let Some((_, _, members)) = found.get_mut(place) {
+            let first = members.first().and_then(|first: &usize| targets.get(*first));
+            if first.is_none_or(|first| first.signing == deployment.signing) {
+                members.push(target);
+            }
         }
     }
-    found
+    groups.append(&mut found);
 }
 
 fn aliases<'a>(
@@ -138,38 +135,49 @@ fn aliases<'a>(
     }
 }
 
-/// A chain for each target of the lowest tier, which takes the others behind it: those of its own tier, then the rest.
-fn chains(
-    name: &str,
-    members: &[usize],
-    targets: &[Deployment],
-    attempts: usize,
-    clusters: &mut Clusters<'_>,
-) -> Vec<Chain> {
-    let order = |target: &usize| targets.get(*target).map_or(i64::MAX, |deployment| deployment.order);
-    let mut ordered = members.to_vec();
-    ordered.sort_by_key(order);
-    let lowest = ordered.first().map_or(i64::MAX, order);
-    let tier: Vec<usize> = ordered.iter().copied().filter(|target| order(target) == lowest).collect();
-    let shares: Vec<Share> =
-        tier.iter().filter_map(|target| targets.get(*target)).map(|target| target.share).collect();
-    let weights = weights(&shares);
-    let mut chains = Vec::new();
-    for (at, (first, weight)) in tier.iter().zip(weights).enumerate() {
-        if weight == 0 {
-            continue;
+/// A chain for each target, in the members' order, which takes the others behind it.
+fn chains(members: &[usize], targets: &[Deployment], attempts: usize, clusters: &mut Clusters) -> Vec<Chain> {
+    let deployments: Vec<&Deployment> = members.iter().filter_map(|target| targets.get(*target)).collect();
+    let tiers: BTreeSet<i64> = deployments.iter().map(|deployment| deployment.order).collect();
+    let tier = |deployment: &&Deployment| tiers.iter().position(|order| *order == deployment.order);
+    let orders: Vec<i64> = deployments
+        .iter()
+        .map(|deployment| tier(deployment).and_then(|tier| i64::try_from(tier).ok()).unwrap_or_default())
+        .collect();
+    let weights = weights(&deployments, &orders);
+    let chain = |(first, (order, weight)): (usize, (&i64, u64))| {
+        let mut turned = turn(&orders, first);
+        turned.truncate(attempts);
+        let walked = turned.iter().filter_map(|place| deployments.get(*place).copied());
+        Chain {
+            cluster: clusters.chain(walked),
+            targets: turned.iter().filter_map(|place| members.get(*place)).copied().collect(),
+            weight,
+            order: *order,
         }
-        // The tier, turned so that this target is its first: failures spread instead of all going to one.
-        let mut chain: Vec<usize> = tier.iter().cycle().skip(at).take(tier.len()).copied().collect();
-        chain.extend(ordered.iter().skip(tier.len()));
-        chain.truncate(attempts);
-        chains.push(Chain { cluster: clusters.of(name, *first, &chain), targets: chain, weight });
+    };
+    orders.iter().zip(weights).enumerate().map(chain).collect()
+}
+
+/// The weights within each tier.
+fn weights(deployments: &[&Deployment], orders: &[i64]) -> Vec<u64> {
+    let mut weights = vec![0; deployments.len()];
+    for tier in orders.iter().collect::<BTreeSet<_>>() {
+        let places: Vec<usize> =
+            orders.iter().enumerate().filter(|(_, order)| *order == tier).map(|(place, _)| place).collect();
+        let shares: Vec<Share> =
+            places.iter().filter_map(|place| deployments.get(*place)).map(|member| member.share).collect();
+        for (place, weight) in places.iter().zip(shared(&shares)) {
+            if let Some(slot) = weights.get_mut(*place) {
+                *slot = weight;
+            }
+        }
     }
-    chains
+    weights
 }
 
 /// LiteLLM's `simple-shuffle`: by `weight` where any target has one, else by `rpm`, else by `tpm`, else evenly.
-fn weights(shares: &[Share]) -> Vec<u64> {
+fn shared(shares: &[Share]) -> Vec<u64> {
     let by: [fn(&Share) -> Option<u64>; 3] = [|s| s.weight, |s| s.rpm, |s| s.tpm];
     for of in by {
         let weights: Vec<u64> = shares.iter().map(|share| of(share).unwrap_or_default()).collect();
@@ -178,30 +186,4 @@ fn weights(shares: &[Share]) -> Vec<u64> {
         }
     }
     vec![1; shares.len()]
-}
-
-/// The names of clusters: one for each target, and one for each chain of several.
-struct Clusters<'a> {
-    targets: &'a [Deployment],
-    taken: BTreeSet<String>,
-    chains: BTreeMap<Vec<usize>, String>,
-}
-
-impl<'a> Clusters<'a> {
-    fn new(targets: &'a [Deployment]) -> Self {
-        Self { targets, taken: BTreeSet::new(), chains: BTreeMap::new() }
-    }
-
-    fn of(&mut self, route: &str, first: usize, chain: &[usize]) -> String {
-        let Some(target) = self.targets.get(first) else { return String::new() };
-        if chain.len() == 1 {
-            return target.cluster.clone();
-        }
-        if let Some(known) = self.chains.get(chain) {
-            return known.clone();
-        }
-        let name = fresh(&mut self.taken, &format!("chain_{}_{}", slug(route), slug(&target.config.id)));
-        self.chains.insert(chain.to_vec(), name.clone());
-        name
-    }
 }

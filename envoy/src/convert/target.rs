@@ -506,7 +506,7 @@ fn is_secret_header(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-/// Gives targets without an `id` one that stays the same as long as their entry does, and every target its cluster.
+/// Gives targets without an `id` one that stays the same as long as their entry does.
 pub fn name_them(targets: &mut [Deployment], names: &[String]) {
     let mut taken: BTreeSet<String> = targets.iter().map(|target| target.config.id.clone()).collect();
     for (target, name) in targets.iter_mut().zip(names) {
@@ -519,10 +519,6 @@ pub fn name_them(targets: &mut [Deployment], names: &[String]) {
         let hash = fnv1a(&[name, &config.provider, &config.model, base]);
         let stem = if config.model.contains('*') { &config.provider } else { &config.model };
         target.config.id = fresh(&mut taken, &format!("{}-{:08x}", slug(stem), hash >> 32));
-    }
-    let mut clusters = BTreeSet::new();
-    for target in targets {
-        target.cluster = fresh(&mut clusters, &format!("target_{}", slug(&target.config.id)));
     }
 }
 

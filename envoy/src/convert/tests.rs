@@ -41,7 +41,7 @@ fn models(entries: &[(&str, &str)]) -> String {
 
 /// The routes: name, then for each chain its weight and the models of its targets.
 fn routes(plan: &Plan) -> Vec<String> {
-    let chain = |chain: &super::Chain| {
+    let chain = |chain: &super::routes::Chain| {
         let models: Vec<&str> =
             chain.targets.iter().map(|at| plan.targets[*at].config.model.as_str()).collect();
         format!("{}:{}", chain.weight, models.join(">"))
@@ -56,14 +56,33 @@ fn routes(plan: &Plan) -> Vec<String> {
 #[test]
 fn entries_of_one_name_are_one_route_with_a_chain_for_each_first_choice() {
     let plan = plan(&models(&[("m", "model: openai/a"), ("n", "model: openai/b"), ("m", "model: openai/c")]));
-    assert_eq!(
-        routes(&plan),
-        ["m 1:a>c 1:c>a", "n 1:b", "-openai/a 1:a>c", "-openai/b 1:b", "-openai/c 1:c>a"]
-    );
-    let cluster = |route: usize, chain: usize| plan.routes[route].chains[chain].cluster.as_str();
-    assert!(cluster(0, 0).starts_with("chain_m_a-") && cluster(0, 1).starts_with("chain_m_c-"));
-    assert_eq!(cluster(1, 0), plan.targets[1].cluster);
-    assert_eq!(cluster(2, 0), cluster(0, 0), "a deployment's own name makes no cluster of its own");
+    assert_eq!(routes(&plan), ["m 1:a>c 1:c>a", "n 1:b", "-openai/a 1:a", "-openai/b 1:b", "-openai/c 1:c"]);
+}
+
+#[test]
+fn clusters_are_of_addresses_and_of_the_orders_in_which_they_are_tried() {
+    let at = |model: &str, base: &str| format!("model: openai/{model}, api_base: 'https://{base}'");
+    let (a, b, c, d) = (at("a", "x.test/v1"), at("b", "x.test"), at("c", "y.test"), at("d", "x.test:8443"));
+    let entries =
+        [("one", &a), ("one", &b), ("two", &a), ("two", &c), ("two", &b), ("three", &c), ("three", &d)];
+    let entries: Vec<(&str, &str)> = entries.iter().map(|(name, params)| (*name, params.as_str())).collect();
+    let plan = plan(&models(&entries));
+    let places: Vec<Vec<&str>> = plan.clusters.places.iter().map(|place| place.names().collect()).collect();
+    assert_eq!(places, [vec!["x-test", "x-test-2"], vec!["y-test"], vec!["x-test-8443"]]);
+    let clusters = |route: usize| -> Vec<&str> {
+        plan.routes[route].chains.iter().map(|chain| chain.cluster.as_str()).collect()
+    };
+    assert_eq!(clusters(0), ["x-test", "x-test"], "one address needs no walk");
+    let two = [
+        "x-test_then_y-test_then_x-test-2",
+        "y-test_then_x-test_then_x-test-2",
+        "x-test_then_x-test-2_then_y-test",
+    ];
+    assert_eq!(clusters(1), two);
+    let sequences: Vec<String> =
+        plan.clusters.sequences.iter().map(|sequence| sequence.members.join("_then_")).collect();
+    assert_eq!(sequences[..3], two);
+    assert_eq!(clusters(2), ["y-test_then_x-test-8443", "x-test-8443_then_y-test"]);
 }
 
 #[test]
@@ -76,7 +95,7 @@ fn shares_are_weights_else_rpm_else_tpm_else_even() {
         shares(&["model: openai/a, weight: 3", "model: openai/b, weight: 1, rpm: 9"]),
         "m 3:a>b 1:b>a"
     );
-    assert_eq!(shares(&["model: openai/a, weight: 3", "model: openai/b"]), "m 3:a>b");
+    assert_eq!(shares(&["model: openai/a, weight: 3", "model: openai/b"]), "m 3:a>b 0:b>a");
     assert_eq!(shares(&["model: openai/a, rpm: 5, tpm: 1", "model: openai/b, rpm: 2"]), "m 5:a>b 2:b>a");
     assert_eq!(shares(&["model: openai/a, tpm: 5", "model: openai/b, tpm: 2"]), "m 5:a>b 2:b>a");
     assert_eq!(shares(&["model: openai/a, weight: 0", "model: openai/b, weight: 0"]), "m 1:a>b 1:b>a");
@@ -90,9 +109,15 @@ fn the_lowest_order_goes_first_and_the_others_stand_in() {
         ("m", "model: openai/c, order: 1"),
         ("m", "model: openai/d"),
     ];
-    assert_eq!(routes(&plan(&models(&entries)))[0], "m 1:b>c>a 1:c>b>a", "no longer than its attempts");
+    assert_eq!(
+        routes(&plan(&models(&entries)))[0],
+        "m 1:a>d>b 1:b>c>a 1:c>b>a 1:d>b>c",
+        "no longer than its attempts"
+    );
+    let tiers: Vec<i64> = plan(&models(&entries)).routes[0].chains.iter().map(|chain| chain.order).collect();
+    assert_eq!(tiers, [1, 0, 0, 2]);
     let none = models(&entries) + "litellm_settings: {num_retries: 0}\n";
-    assert_eq!(routes(&plan(&none))[0], "m 1:b 1:c");
+    assert_eq!(routes(&plan(&none))[0], "m 1:a 1:b 1:c 1:d");
 }
 
 #[test]
@@ -171,7 +196,7 @@ fn parameters_settings_and_limits() {
     let [m, n] = &plan.targets[..] else { panic!() };
     let params: Vec<String> = m.config.params.iter().map(|(k, v)| format!("{k}={}", v.get())).collect();
     assert_eq!(params, ["max_tokens=9", "temperature=0.5", "top_k=3"]);
-    assert_eq!((m.config.id.as_str(), m.cluster.as_str()), ("mine", "target_mine"));
+    assert_eq!(m.config.id, "mine");
     assert_eq!(
         (m.config.max_output_tokens, m.config.drop_params, n.config.drop_params),
         (Some(77), true, false)
@@ -235,12 +260,4 @@ fn ids_are_stable_and_distinct() {
     assert_eq!(ids(&[("x", "model: openai/b"), one])[1], both[0]);
     assert_eq!(both[1], format!("{}-2", both[0]));
     assert_ne!(ids(&[("n", "model: openai/a")]), ids(&[one]));
-    let yaml = models(&[one, one]).replacen("'m'\n", "'m'\n  model_info: {id: a.b}\n", 1);
-    let yaml = yaml.replacen(
-        "-\u{20}model_name: 'm'\n  litellm",
-        "- model_name: 'm'\n  model_info: {id: a-b}\n  litellm",
-        1,
-    );
-    let clusters: Vec<String> = plan(&yaml).targets.iter().map(|target| target.cluster.clone()).collect();
-    assert_eq!(clusters, ["target_a-b", "target_a-b-2"]);
 }

@@ -70,10 +70,12 @@ pub struct Reply {
 }
 
 /// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan<'g> {
     /// The place of the target that is tried first.
     pub target: usize,
+    /// The places of all targets that may be tried, in their order: that one and those behind it.
+    pub chain: Vec<usize>,
     /// The cluster that tries it.
     pub cluster: &'g str,
     /// The route's name.
@@ -245,14 +247,25 @@ impl Gateway {
             }
         }
         let (_, route) = self.routes.find(&asked).ok_or_else(|| unknown_model(&asked))?;
-        let choice = route.pick(random).ok_or_else(|| Error::internal("a route without targets"))?;
+        let picked = route.pick(random).ok_or_else(|| Error::internal("a route without targets"))?;
+        let choice = route.choices.get(picked).ok_or_else(|| Error::internal("a pick without its choice"))?;
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
         if let Some(request) = &request {
             expressible(request, &Target::serving(target, &asked))?;
         }
         let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
-        Ok(Plan { target: choice.target, cluster: &choice.cluster, route: &route.name, stream, timeout_ms })
+        let chain = route.chain(picked);
+        let chain =
+            chain.into_iter().filter_map(|place| route.choices.get(place)).map(|choice| choice.target);
+        Ok(Plan {
+            target: choice.target,
+            chain: chain.collect(),
+            cluster: &choice.cluster,
+            route: &route.name,
+            stream,
+            timeout_ms,
+        })
     }
 }
 

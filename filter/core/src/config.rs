@@ -16,7 +16,8 @@ use crate::provider::{self, Auth, Provider, When};
 /// The largest request body that is accepted unless the config says otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// The metadata namespace, on endpoints, under which a target stands (key `target`, the JSON of a [`TargetConfig`]).
+/// The metadata namespace, on endpoints: under the key `target` stands the JSON of a [`TargetConfig`], where the endpoint
+/// is one target's alone; under `address` the [`Address::origin`] that several targets share.
 pub const METADATA_NAMESPACE: &str = "dragoman";
 
 /// The request header by which the gateway role tells Envoy's router the cluster. Clients can't set it.
@@ -73,6 +74,10 @@ pub struct PluginConfig {
     /// filter between the two roles changes bodies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share_bodies: bool,
+    /// Whether attempts take their targets from the chain that the gateway has left, instead of from the metadata of the
+    /// endpoint that Envoy has picked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub share_targets: bool,
     /// The key that clients must show; none lets everybody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key: Option<Setting>,
@@ -117,9 +122,12 @@ pub struct RouteTargetConfig {
     pub target: String,
     /// The cluster that tries this target first.
     pub cluster: String,
-    /// Its share of the requests, relative to the route's other targets.
+    /// Its share of the requests, relative to the other targets of its tier.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u64,
+    /// Its tier: the lowest is tried first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub order: i64,
     /// How long an attempt may take until its reply's head is there, in milliseconds; Envoy's route decides when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
@@ -135,6 +143,11 @@ const fn one() -> u64 {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_one(weight: &u64) -> bool {
     *weight == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_zero(order: &i64) -> bool {
+    *order == 0
 }
 
 /// One deployment: a model of a provider's, at an address, with a credential.
@@ -256,6 +269,18 @@ impl Address {
             return Err(wrong());
         }
         Ok(Self { tls, host: host.to_ascii_lowercase(), port, path: path.trim_end_matches('/').to_owned() })
+    }
+
+    /// Where connections go, without the path: `https://api.example.com:443`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}:{}", if self.tls { "https" } else { "http" }, self.host, self.port)
+    }
+
+    /// Whether this is where `other` is, whatever their paths.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        (self.tls, self.port, &self.host) == (other.tls, other.port, &other.host)
     }
 
     /// The `host` header: the port only where it isn't the scheme's own.
@@ -466,6 +491,7 @@ impl PluginConfig {
             role,
             hold_heads: false,
             share_bodies: false,
+            share_targets: false,
             master_key: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             targets: Vec::new(),

@@ -22,8 +22,10 @@ pub struct Choice {
     pub target: usize,
     /// The cluster that tries it first.
     pub cluster: String,
-    /// Its share of the requests.
+    /// Its share of the requests, among its tier's.
     pub weight: u64,
+    /// Its tier: the lowest is tried first.
+    pub order: i64,
     /// How long an attempt may take until its reply's head is there, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// The same for a stream, where it differs.
@@ -58,6 +60,7 @@ impl Routes {
                     target,
                     cluster: choice.cluster,
                     weight: choice.weight,
+                    order: choice.order,
                     timeout_ms: choice.timeout_ms,
                     stream_timeout_ms: choice.stream_timeout_ms,
                 });
@@ -107,17 +110,42 @@ impl Routes {
 }
 
 impl Route {
-    /// The choice that `random`, evenly drawn from all of `u64`, falls on: each in proportion to its weight.
+    /// The place of the choice that `random`, evenly drawn from all of `u64`, falls on: each of the first tier in
+    /// proportion to its weight.
     #[must_use]
-    pub fn pick(&self, random: u64) -> Option<&Choice> {
-        let total: u64 = self.choices.iter().map(|choice| choice.weight).sum();
+    pub fn pick(&self, random: u64) -> Option<usize> {
+        let weighty = || self.choices.iter().filter(|choice| choice.weight > 0);
+        let first = weighty().map(|choice| choice.order).min()?;
+        let total: u64 = weighty().filter(|choice| choice.order == first).map(|choice| choice.weight).sum();
         let mut point = random.checked_rem(total)?;
-        self.choices.iter().find(|choice| {
-            let here = point < choice.weight;
-            point = point.saturating_sub(choice.weight);
+        self.choices.iter().position(|choice| {
+            let weight = if choice.order == first { choice.weight } else { 0 };
+            let here = point < weight;
+            point = point.saturating_sub(weight);
             here
         })
     }
+
+    /// The choices' places in the order in which they are tried when the one at `first` is tried first.
+    #[must_use]
+    pub fn chain(&self, first: usize) -> Vec<usize> {
+        turn(&self.choices.iter().map(|choice| choice.order).collect::<Vec<_>>(), first)
+    }
+}
+
+/// The places of targets of these tiers, in the order in which they are tried when the one at `first` is tried first: its
+/// own tier, turned so that failures spread instead of all going to one; then the tiers behind it, then those before it.
+#[must_use]
+pub fn turn(orders: &[i64], first: usize) -> Vec<usize> {
+    let own = orders.get(first).copied().unwrap_or_default();
+    let count = orders.len();
+    let mut places: Vec<usize> = (0..count).collect();
+    places.sort_by_key(|place| {
+        let order = orders.get(*place).copied().unwrap_or_default();
+        let turned = if order == own { (place + count).saturating_sub(first) % count } else { *place };
+        (order < own, order, turned)
+    });
+    places
 }
 
 #[cfg(test)]
@@ -154,15 +182,24 @@ mod tests {
             target: 0,
             cluster: String::new(),
             weight,
+            order: 0,
             timeout_ms: None,
             stream_timeout_ms: None,
         };
         let route =
             Route { name: String::new(), hidden: false, choices: vec![choice(1), choice(0), choice(3)] };
         let counts = (0..400).fold([0; 4], |mut counts, random| {
-            counts[route.pick(random).unwrap().weight as usize] += 1;
+            counts[route.choices[route.pick(random).unwrap()].weight as usize] += 1;
             counts
         });
         assert_eq!(counts, [0, 100, 0, 300]);
+    }
+
+    #[test]
+    fn a_chain_turns_its_tier_and_takes_the_others_behind() {
+        assert_eq!(turn(&[0, 0, 0], 1), [1, 2, 0]);
+        assert_eq!(turn(&[1, 0, 2, 1, 0], 4), [4, 1, 0, 3, 2]);
+        assert_eq!(turn(&[1, 0, 2, 1, 0], 3), [3, 0, 2, 1, 4]);
+        assert_eq!(turn(&[], 0), [0; 0]);
     }
 }
