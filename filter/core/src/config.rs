@@ -4,6 +4,7 @@
 //! rest of the core works with. Nothing here reads LiteLLM's YAML: that is the command's.
 
 mod address;
+mod course;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::json::{Cursor, FromJson, Json};
 use crate::provider::{self, Auth, Provider, When};
 pub use address::Address;
 use address::{fill, settings_in_query, whole_base};
+pub use course::{CourseConfig, DEFAULT_FALLBACKS, DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Stands};
 
 /// The largest request body that is accepted unless the config says otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -94,6 +96,13 @@ pub struct PluginConfig {
     /// The routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteConfig>,
+    /// What is tried when an attempt fails.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub course: CourseConfig,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const fn default_max_body_bytes() -> usize {
@@ -365,7 +374,7 @@ impl Target {
 impl PluginConfig {
     /// A config of the given role and nothing else.
     #[must_use]
-    pub const fn of(role: Role) -> Self {
+    pub fn of(role: Role) -> Self {
         Self {
             role,
             hold_heads: false,
@@ -375,6 +384,7 @@ impl PluginConfig {
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             targets: Vec::new(),
             routes: Vec::new(),
+            course: CourseConfig::default(),
         }
     }
 }

@@ -31,6 +31,7 @@
 //! | [`admission`] | the gateway role: who may ask, what for, which target first | how a provider is spoken to |
 //! | [`attempt`] | the upstream role: native request out, reply bytes in, client bytes out | routes |
 //! | [`config`] | the plugin config, raw and checked | LiteLLM's YAML |
+//! | [`course`] | what is tried next when an attempt fails, and when to give up | who is asked, and how |
 //! | [`route`] | names to routes, routes to first targets | bodies |
 //! | [`openai`] | the hub language: request views, [`openai::Sink`], the two reply writers | vendors |
 //! | [`dialect`] | body languages, one each | who speaks them, and each other |
@@ -81,6 +82,7 @@
 pub mod admission;
 pub mod attempt;
 pub mod config;
+pub mod course;
 pub mod dialect;
 pub mod error;
 pub mod json;

@@ -1,0 +1,218 @@
+//! What is tried next when an attempt fails, and when to give up: the course of one request from its first attempt to the
+//! last. Pure: what has happened is told, what follows is answered.
+//!
+//! LiteLLM's rules: a failure that may pass is repeated within the model's targets, on another one where there is one;
+//! then the models that stand in for it have their turn, each with repetitions of its own.
+
+mod policy;
+mod wishes;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::error::{Error, Kind};
+pub use policy::{Policy, class_names};
+pub use wishes::Wishes;
+
+/// The longest that a provider's `retry-after` is waited for, in seconds: LiteLLM's minute.
+const LONGEST_WAIT: u64 = 60;
+/// The longest wait when nobody says how long, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 8_000;
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another attempt, at once.
+    Now,
+    /// Another attempt at the same target, after so many seconds.
+    After(u64),
+    /// Nothing: the client gets the failure.
+    Nothing,
+}
+
+/// The course of one request.
+#[derive(Debug)]
+pub struct Course {
+    policy: Rc<Policy>,
+    wishes: Wishes,
+    /// The model whose turn it is.
+    model: String,
+    /// The targets of the model that have been tried, by their places in the gateway's list.
+    tried: Vec<usize>,
+    /// How many targets the model has.
+    targets: usize,
+    /// Models that have had their turn.
+    been: Vec<String>,
+    /// Models that are still to have theirs.
+    ahead: VecDeque<String>,
+    /// Attempts so far.
+    attempts: u32,
+    /// Repetitions within the model whose turn it is.
+    here: u32,
+    retries: u32,
+    fallbacks: u32,
+    /// When the request came, in Unix milliseconds.
+    began_ms: u64,
+    /// How long an attempt may take, in milliseconds.
+    timeout_ms: u64,
+    last: Option<Error>,
+}
+
+impl Course {
+    /// A request for `model` that came at `now_ms`.
+    #[must_use]
+    pub fn begin(policy: Rc<Policy>, wishes: Wishes, model: String, now_ms: u64) -> Self {
+        let timeout_ms = wishes.timeout_ms.unwrap_or(policy.timeout_ms);
+        Self {
+            policy,
+            wishes,
+            model,
+            tried: Vec::new(),
+            targets: 0,
+            been: Vec::new(),
+            ahead: VecDeque::new(),
+            attempts: 0,
+            here: 0,
+            retries: 0,
+            fallbacks: 0,
+            began_ms: now_ms,
+            timeout_ms,
+            last: None,
+        }
+    }
+
+    /// The model whose turn it is.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The model's targets that have been tried in this round, by their places in the gateway's list.
+    #[must_use]
+    pub fn tried(&self) -> &[usize] {
+        &self.tried
+    }
+
+    /// What the request says of its own course.
+    #[must_use]
+    pub const fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    /// Repetitions, and models that have stood in.
+    #[must_use]
+    pub const fn counts(&self) -> (u32, u32) {
+        (self.retries, self.fallbacks)
+    }
+
+    /// The last failure, for the client.
+    #[must_use]
+    pub const fn last(&self) -> Option<&Error> {
+        self.last.as_ref()
+    }
+
+    /// An attempt begins at the target `place`, one of `targets` of the model, which may take `timeout_ms`.
+    pub fn goes(&mut self, place: usize, targets: usize, timeout_ms: u64) {
+        self.attempts += 1;
+        self.targets = targets;
+        self.timeout_ms = timeout_ms;
+        if self.tried.len() >= targets {
+            self.tried.clear();
+        }
+        self.tried.push(place);
+    }
+
+    /// The same target is tried again, without another choice.
+    pub const fn goes_again(&mut self) {
+        self.attempts += 1;
+    }
+
+    /// The attempt that was begun `ago_ms` has ended without a word.
+    #[must_use]
+    pub fn silence(&self, ago_ms: u64) -> Error {
+        // Envoy's timer and our clock are not one.
+        if ago_ms.saturating_add(5) >= self.timeout_ms {
+            let message = format!("The provider didn't answer within {} ms.", self.timeout_ms);
+            return Error::upstream(Kind::Timeout, message).status(504);
+        }
+        let message = "The provider can't be reached, or broke the connection off before it answered.";
+        Error::upstream(Kind::Overloaded, message).code("connection_error")
+    }
+
+    /// An attempt has failed, or the model's turn has come to nothing: what follows? `retry_after` is what the provider says
+    /// of when to come back, in seconds.
+    pub fn failed(&mut self, error: &Error, retry_after: Option<u64>, now_ms: u64) -> Next {
+        self.last = Some(error.clone());
+        let next = if self.attempts > 0 { self.again(error, retry_after, now_ms) } else { None };
+        if let Some(next) = next {
+            self.here += 1;
+            self.retries += 1;
+            return next;
+        }
+        if self.turn_passes(error.kind) {
+            return Next::Now;
+        }
+        if self.attempts > 1
+            && let Some(last) = &mut self.last
+        {
+            let sentence = if last.message.ends_with(['.', '!', '?']) { "" } else { "." };
+            last.message = format!("{}{sentence} ({} attempts have failed.)", last.message, self.attempts);
+        }
+        Next::Nothing
+    }
+
+    /// Another attempt within the model, if one is due.
+    fn again(&self, error: &Error, retry_after: Option<u64>, now_ms: u64) -> Option<Next> {
+        if self.here >= self.policy.retries(&self.model, error, self.wishes.retries) {
+            return None;
+        }
+        if self.tried.len() < self.targets {
+            return Some(Next::Now);
+        }
+        // Everybody has been asked. Who limits its rate had better be left alone, where another model may stand in.
+        if matches!(error.kind, Kind::RateLimit | Kind::Quota) && self.next_model(error.kind).is_some() {
+            return None;
+        }
+        let pause_ms = (500_u64 << self.here.min(4)).min(LONGEST_PAUSE_MS).max(self.policy.retry_after_ms);
+        let seconds = match retry_after.filter(|seconds| *seconds > 0) {
+            Some(seconds) if seconds > LONGEST_WAIT => return None,
+            Some(seconds) => seconds.max(self.policy.retry_after_ms.div_ceil(1000)),
+            None => pause_ms.div_ceil(1000),
+        };
+        let deadline = self.began_ms.saturating_add(self.wishes.timeout_ms.unwrap_or(self.policy.timeout_ms));
+        (now_ms.saturating_add(seconds * 1000) < deadline).then_some(Next::After(seconds))
+    }
+
+    /// The model that would stand in at this failure.
+    fn next_model(&self, kind: Kind) -> Option<String> {
+        if self.wishes.no_fallbacks || self.fallbacks >= self.policy.max_fallbacks {
+            return None;
+        }
+        let new = |name: &&String| **name != self.model && !self.been.contains(*name);
+        let instead = match &self.wishes.fallbacks {
+            Some(wished) => wished.as_slice(),
+            None => self.policy.instead(&self.model, kind),
+        };
+        instead.iter().find(new).or_else(|| self.ahead.iter().find(new)).cloned()
+    }
+
+    /// Gives the next model its turn, if there is one.
+    fn turn_passes(&mut self, kind: Kind) -> bool {
+        let Some(next) = self.next_model(kind) else { return false };
+        if self.wishes.fallbacks.is_none() {
+            // What stands in for the one that stands in comes before what else could.
+            for name in self.policy.instead(&self.model, kind).iter().rev() {
+                self.ahead.retain(|known| known != name);
+                self.ahead.push_front(name.clone());
+            }
+        }
+        self.been.push(std::mem::replace(&mut self.model, next));
+        self.tried.clear();
+        (self.here, self.targets) = (0, 0);
+        self.fallbacks += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
