@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
-use dragoman_core::attempt::{Attempt, Endpoint, World};
+use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::openai::body::Body;
 use dragoman_core::openai::{ChunkWriter, CompletionWriter};
@@ -151,7 +152,7 @@ fn requests() {
     let mut seeded = Seeded::new(13);
     let bodies = seeds(&["request.json"]);
     let env = |_: &str| Some("key".to_owned());
-    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
+    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
     for row in rows() {
         let settings: BTreeMap<&str, &str> = row.settings.iter().map(|(name, _)| (*name, "x")).collect();
         let target = serde_json::json!({
@@ -163,7 +164,8 @@ fn requests() {
         for body in &bodies {
             for _ in 0..ROUNDS {
                 let Ok(body) = Body::read(spoilt(body, &mut seeded)) else { continue };
-                if let Ok((_, outgoing)) = Attempt::begin(target.clone(), Endpoint::Chat, &body, &world) {
+                let asked = Request::new(Endpoint::Chat, body);
+                if let Ok((_, outgoing)) = Attempt::begin(target.clone(), &asked, &world) {
                     assert!(
                         is_json(&outgoing.body),
                         "{}: {}",

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{env, fs};
 
-use dragoman_core::attempt::{Attempt, Endpoint, World};
+use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::Dialect;
 use dragoman_core::dialect::openai::OPENAI;
@@ -41,10 +42,10 @@ fn reply(target: &Rc<Target>, stream: bool, content_type: &str, status: u16, pie
     let request = format!(
         r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}],"stream":{stream},"stream_options":{{"include_usage":true}}}}"#
     );
-    let request = Body::read(request.into_bytes()).unwrap();
+    let request = Request::new(Endpoint::Chat, Body::read(request.into_bytes()).unwrap());
     let env = |_: &str| None;
-    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
-    let (mut attempt, _) = Attempt::begin(Rc::clone(target), Endpoint::Chat, &request, &world).unwrap();
+    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+    let (mut attempt, _) = Attempt::begin(Rc::clone(target), &request, &world).unwrap();
     attempt.head(status, &[("content-type".to_owned(), content_type.to_owned())], false);
     let mut bytes = Vec::new();
     for piece in pieces {

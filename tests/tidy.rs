@@ -154,6 +154,17 @@ fn no_language_knows_another() {
 }
 
 #[test]
+fn a_client_does_not_know_who_answers() {
+    let all = sources();
+    let files = all.iter().filter(|file| file.under("filter/core/src/client/"));
+    hold(
+        "`client` imports `openai`, `json`, `error` and `meter`, and neither dialects nor providers.",
+        "languages of clients and of providers meet in the hub only; one that knows another makes a grid of them.",
+        places(files, &["crate::dialect", "crate::provider", "crate::wire", "crate::route", "crate::config"]),
+    );
+}
+
+#[test]
 fn framing_imports_only_errors() {
     let all = sources();
     let mut broken = Vec::new();

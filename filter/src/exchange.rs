@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use dragoman_core::attempt::{Attempt, Edit, Endpoint, World};
+use dragoman_core::attempt::{Attempt, Edit, World};
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::error::{Error, Origin};
-use dragoman_core::openai::Body;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
@@ -18,6 +18,12 @@ pub fn forwarded(name: &str) -> bool {
     // What Envoy's own route table asks for when a listener filter has changed the head.
     const ENVOYS: &[&str] = &["x-forwarded-proto", "x-request-id"];
     CLIENTS.contains(&name) || ENVOYS.contains(&name)
+}
+
+/// Whether a header of the client's is kept for attempts: those that go on, and those that a language of the client's
+/// has a meaning for.
+pub fn kept(name: &str) -> bool {
+    forwarded(name) || name == "anthropic-beta"
 }
 
 /// An attempt under way.
@@ -37,19 +43,18 @@ impl Exchange {
     /// Makes the native request and puts it in the client's place. `headers` are the client's.
     pub fn begin(
         target: Rc<Target>,
-        endpoint: Endpoint,
-        body: &Body,
+        request: &Request,
         headers: &[(String, String)],
         stream: u32,
         hold_heads: bool,
     ) -> Result<Self, Error> {
         let id = format!("chatcmpl-{:016x}", host::random());
         let now = host::now();
-        let world =
-            World { env: &host::env, tokens: &token::current, now: now / 1_000_000_000, id: &id, hold_heads };
+        let (env, tokens, now_s) = (&host::env, &token::current, now / 1_000_000_000);
+        let world = World { env, tokens, now: now_s, id: &id, headers, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
         let place = ledger::begin(stream, Rc::clone(&target), now);
-        let (attempt, outgoing) = Attempt::begin(target, endpoint, body, &world)?;
+        let (attempt, outgoing) = Attempt::begin(target, request, &world)?;
         let length = outgoing.body.len().to_string();
         let mut native: Vec<(&str, &str)> = vec![
             (":method", "POST"),
@@ -137,11 +142,12 @@ fn apply(edits: &[Edit]) {
     }
 }
 
-/// Answers the client with an error, and logs what it must not be told.
-pub fn refuse(error: &Error) {
+/// Answers the client with an error in its language, and logs what it must not be told.
+pub fn refuse(error: &Error, endpoint: Endpoint, request_id: &str) {
     match error.origin {
         Origin::Config | Origin::Internal => log::error!("{}", error.message),
         Origin::Client | Origin::Upstream => log::debug!("{}", error.message),
     }
-    host::respond(error.http_status(), &[], &error.to_openai());
+    let language = endpoint.language();
+    host::respond(language.status(error), &[], &language.error(error, request_id));
 }

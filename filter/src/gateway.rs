@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dragoman_core::admission::{Gateway, Reply, RequestHead, Verdict};
-use dragoman_core::attempt::Endpoint;
+use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Said};
 use dragoman_core::json::{Json, Str};
@@ -11,11 +11,10 @@ use dragoman_core::openai::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::exchange::{Exchange, forwarded, refuse};
+use crate::exchange::{Exchange, kept, refuse};
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::settle::{Asked, settle};
-use crate::upstream::endpoint_name;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
 const HANDOVER: &str = "dragoman.stream";
@@ -37,16 +36,14 @@ pub struct Handover {
 
 impl Handover {
     fn write(self) {
-        host::set_state(HANDOVER, &format!("{} {}", endpoint_name(self.endpoint), self.stream));
+        host::set_state(HANDOVER, &format!("{} {}", self.endpoint.name(), self.stream));
     }
 
     /// What the gateway of this stream has handed over.
     pub fn read() -> Option<Self> {
         let state = host::state(HANDOVER_STATE)?;
         let (name, stream) = std::str::from_utf8(&state).ok()?.split_once(' ')?;
-        let endpoint =
-            [Endpoint::Chat, Endpoint::Embeddings].into_iter().find(|known| endpoint_name(*known) == name)?;
-        Some(Self { endpoint, stream: stream.parse().ok()? })
+        Some(Self { endpoint: Endpoint::named(name)?, stream: stream.parse().ok()? })
     }
 }
 
@@ -56,6 +53,8 @@ pub struct Stream {
     gateway: Rc<Gateway>,
     inline: bool,
     endpoint: Option<Endpoint>,
+    /// The client's id of the request, or Envoy's.
+    request_id: String,
     headers: Vec<(String, String)>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
@@ -89,6 +88,7 @@ impl Stream {
             gateway,
             inline,
             endpoint: None,
+            request_id: String::new(),
             headers: Vec::new(),
             admitted: None,
             exchange: None,
@@ -101,13 +101,13 @@ impl Stream {
     }
 
     fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<(), Error> {
-        let body = Body::read(host::body(Half::Request, size))?;
+        let request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
-        let plan = gateway.body(endpoint, &body, host::random())?;
+        let plan = gateway.body(&request, host::random())?;
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
         // Where the route's name is what was asked for, there is nothing to remember.
-        let asked = plan.route.contains('*').then(|| asked_model(&body));
+        let asked = plan.route.contains('*').then(|| asked_model(&request.body));
         self.admitted = Some(Admitted {
             route: plan.route.to_owned(),
             asked,
@@ -118,14 +118,14 @@ impl Stream {
         if self.inline {
             ledger::open(self.id, None);
             let target = Rc::clone(target);
-            self.exchange = Some(Exchange::begin(target, endpoint, &body, &headers, self.id, false)?);
+            self.exchange = Some(Exchange::begin(target, &request, &headers, self.id, false)?);
         } else {
             ledger::open(self.id, Some(headers));
             let target = |place: &usize| gateway.targets.get(*place).map(Rc::clone);
             let chain = plan.chain.iter().filter_map(target).collect();
             ledger::with(self.id, |entry| entry.chain = chain);
             if gateway.share_bodies {
-                ledger::leave_body(self.id, body);
+                ledger::leave(self.id, request);
             }
             Handover { endpoint, stream: self.id }.write();
         }
@@ -139,6 +139,11 @@ impl Stream {
         Ok(())
     }
 
+    /// The client's language.
+    fn language(&self) -> &'static dyn Language {
+        self.endpoint.unwrap_or(Endpoint::Chat).language()
+    }
+
     /// Tells everybody who counts what the stream was and used.
     fn settle(&self) {
         let entry = ledger::close(self.id).unwrap_or_default();
@@ -147,7 +152,7 @@ impl Stream {
             &Asked {
                 route: &admitted.route,
                 model: admitted.asked.as_deref().unwrap_or(&admitted.route),
-                operation: endpoint_name(endpoint),
+                operation: endpoint.name(),
                 stream: admitted.stream,
                 target: &admitted.target,
                 status: self.status,
@@ -187,7 +192,9 @@ impl HttpContext for Stream {
             Verdict::Read(endpoint) => {
                 self.endpoint = Some(endpoint);
                 self.started = host::now();
-                self.headers.retain(|(name, _)| forwarded(name));
+                let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
+                self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
+                self.headers.retain(|(name, _)| kept(name));
                 Action::Pause
             }
         }
@@ -207,7 +214,7 @@ impl HttpContext for Stream {
         if size > self.gateway.max_body_bytes {
             // The endpoint stays: Envoy may answer first, with words of its own, which then get OpenAI's form.
             self.refused = true;
-            refuse(&self.gateway.too_large());
+            refuse(&self.gateway.too_large(), endpoint, &self.request_id);
             return Action::Pause;
         }
         if !end {
@@ -216,23 +223,21 @@ impl HttpContext for Stream {
         match self.admit(endpoint, size) {
             Ok(()) => Action::Continue,
             Err(error) => {
-                refuse(&error);
+                refuse(&error, endpoint, &self.request_id);
                 Action::Pause
             }
         }
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        if self.endpoint.is_none() {
-            return Action::Continue;
-        }
+        let Some(endpoint) = self.endpoint else { return Action::Continue };
         if let Some(exchange) = &mut self.exchange
             && self.status == 0
         {
             let action = exchange.response_headers(end);
             self.status = status();
             if end && let Some(error) = exchange.failure() {
-                host::respond(error.http_status(), &[], &error.to_openai());
+                refuse(error, endpoint, &self.request_id);
                 return Action::Pause;
             }
             return action;
@@ -244,7 +249,7 @@ impl HttpContext for Stream {
         if end {
             // Without a body, where one must be: OpenAI's SDKs read the error from it.
             let error = Said::default().into_error(self.status, "The provider");
-            host::respond(self.status, &[], &error.to_openai());
+            refuse(&error.status(self.status), endpoint, &self.request_id);
             return Action::Pause;
         }
         let headers = host::headers(Half::Response);
@@ -269,7 +274,7 @@ impl HttpContext for Stream {
                 return Action::Pause;
             }
             let error = Said::read(&gathered).into_error(self.status, "Envoy").status(self.status);
-            let body = error.to_openai();
+            let body = self.language().error(&error, &self.request_id);
             host::set_header(Half::Response, "content-type", Some("application/json"));
             host::set_header(Half::Response, "content-length", Some(&body.len().to_string()));
             host::set_body(Half::Response, &body);

@@ -7,9 +7,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use dragoman_core::client::Request;
 use dragoman_core::config::Target;
 use dragoman_core::meter::Tried;
-use dragoman_core::openai::Body;
 use hashbrown::HashMap;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
@@ -24,8 +24,8 @@ const MAX_ATTEMPTS: usize = 32;
 pub struct Entry {
     /// The request's headers that a provider may see.
     pub headers: Option<Vec<(String, String)>>,
-    /// The request's body, for the first attempt.
-    body: Option<Body>,
+    /// The request as the gateway has read it, for the first attempt.
+    request: Option<Request>,
     /// The targets that may be tried, in their order.
     pub chain: Vec<Rc<Target>>,
     /// Every attempt so far, in order.
@@ -58,24 +58,24 @@ pub fn open(id: u32, headers: Option<Vec<(String, String)>>) {
     OPEN.with_borrow_mut(|open| open.insert(id, Entry { headers, ..Entry::default() }));
 }
 
-/// Leaves the request's body for the first attempt, where there is room.
-pub fn leave_body(id: u32, body: Body) {
-    let waiting = WAITING.get() + body.len();
+/// Leaves the request for the first attempt, where there is room.
+pub fn leave(id: u32, request: Request) {
+    let waiting = WAITING.get() + request.size();
     if waiting <= MAX_WAITING {
         WAITING.set(waiting);
-        with(id, |entry| entry.body = Some(body));
+        with(id, |entry| entry.request = Some(request));
     }
 }
 
-/// Takes the request's body, if it is as long as the one that Envoy now has.
-pub fn take_body(id: u32, size: usize) -> Option<Body> {
-    let body = with(id, |entry| entry.body.take()).flatten()?;
-    forget(&body);
-    (body.len() == size).then_some(body)
+/// Takes the request, if its body is as long as the one that Envoy now has.
+pub fn take(id: u32, size: usize) -> Option<Request> {
+    let request = with(id, |entry| entry.request.take()).flatten()?;
+    forget(&request);
+    (request.body.len() == size).then_some(request)
 }
 
-fn forget(body: &Body) {
-    WAITING.set(WAITING.get().saturating_sub(body.len()));
+fn forget(request: &Request) {
+    WAITING.set(WAITING.get().saturating_sub(request.size()));
 }
 
 /// Reads or changes the entry, while it is open.
@@ -103,6 +103,6 @@ pub fn attempt<T>(id: u32, place: usize, change: impl FnOnce(&mut Tried) -> T) -
 /// Closes the entry.
 pub fn close(id: u32) -> Option<Entry> {
     let entry = OPEN.with_borrow_mut(|open| open.remove(&id))?;
-    entry.body.iter().for_each(forget);
+    entry.request.iter().for_each(forget);
     Some(entry)
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use dragoman_core::attempt::Endpoint;
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::{METADATA_NAMESPACE, Target};
 use dragoman_core::error::Error;
 use dragoman_core::openai::Body;
@@ -40,6 +40,8 @@ pub struct Upstream {
     habits: Habits,
     exchange: Option<Exchange>,
     start: Option<Start>,
+    /// What the client asks for.
+    endpoint: Endpoint,
     /// How much of the request's body stands in Envoy's buffer.
     size: usize,
 }
@@ -53,22 +55,21 @@ struct Start {
 impl Upstream {
     /// A context for an attempt that is about to begin.
     pub const fn new(habits: Habits) -> Self {
-        Self { habits, exchange: None, start: None, size: 0 }
+        Self { habits, exchange: None, start: None, endpoint: Endpoint::Chat, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
         let Start { target, handover } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
         let Handover { endpoint, stream } = handover;
-        let left = if self.habits.share_bodies { ledger::take_body(stream, size) } else { None };
-        let body = match left {
-            Some(body) => body,
-            None => Body::read(host::body(Half::Request, size))?,
+        let left = if self.habits.share_bodies { ledger::take(stream, size) } else { None };
+        let request = match left {
+            Some(request) => request,
+            None => Request::new(endpoint, Body::read(host::body(Half::Request, size))?),
         };
         let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
         let headers = headers.unwrap_or_else(|| host::headers(Half::Request));
-        self.exchange =
-            Some(Exchange::begin(target, endpoint, &body, &headers, stream, self.habits.hold_heads)?);
+        self.exchange = Some(Exchange::begin(target, &request, &headers, stream, self.habits.hold_heads)?);
         Ok(())
     }
 }
@@ -115,6 +116,7 @@ impl HttpContext for Upstream {
             // A request that no gateway has admitted, to a path that isn't ours: let Envoy do what it was told.
             return Action::Continue;
         };
+        self.endpoint = handover.endpoint;
         let target = if self.habits.share_targets { next_target(handover.stream) } else { target() };
         match target {
             Ok(target) if !end => {
@@ -123,7 +125,7 @@ impl HttpContext for Upstream {
             }
             Ok(_) => Action::Continue,
             Err(error) => {
-                refuse(&error);
+                refuse(&error, self.endpoint, "");
                 Action::Pause
             }
         }
@@ -144,7 +146,7 @@ impl HttpContext for Upstream {
         match self.begin(size) {
             Ok(()) => Action::Continue,
             Err(error) => {
-                refuse(&error);
+                refuse(&error, self.endpoint, "");
                 Action::Pause
             }
         }
@@ -166,13 +168,5 @@ impl HttpContext for Upstream {
             Some(exchange) => exchange.response_body(size, end),
             None => Action::Continue,
         }
-    }
-}
-
-/// The endpoint's name in a handover.
-pub const fn endpoint_name(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Chat => "chat",
-        Endpoint::Embeddings => "embeddings",
     }
 }

@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64::Engine as _;
-use dragoman_core::attempt::{Attempt, Endpoint, World};
+use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::{StreamDecoder, no_embeddings, screen, screen_embeddings};
 use dragoman_core::error::Error;
@@ -150,8 +151,8 @@ impl Case {
         }
         if let Some(body) = self.file("request.json") {
             let encoded = match endpoint {
-                Endpoint::Chat => encode(body, &target),
                 Endpoint::Embeddings => encode_embeddings(body, &target),
+                _ => encode(body, &target),
             };
             match encoded {
                 Ok(native) => outcome.insert("native.json", native),
@@ -160,8 +161,8 @@ impl Case {
         }
         if let Some(body) = self.file("reply.json") {
             let reply = match endpoint {
-                Endpoint::Chat => decode(status, body, &target),
                 Endpoint::Embeddings => decode_embeddings(status, body, self.file("request.json"), &target),
+                _ => decode(status, body, &target),
             };
             outcome.insert("openai.json", reply);
         }
@@ -240,9 +241,9 @@ impl<'c> Exchange<'c> {
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
-        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, hold_heads: false };
+        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, headers: &[], hold_heads: false };
         let body = Body::read(self.request.to_vec())?;
-        Attempt::begin(Rc::clone(&self.target), self.endpoint, &body, &world)
+        Attempt::begin(Rc::clone(&self.target), &Request::new(self.endpoint, body), &world)
     }
 
     /// What the client gets for a reply that comes in these pieces.

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
-use crate::attempt::Endpoint;
+use crate::client::{Endpoint, Language, Request, language_at};
 use crate::config::{PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
-use crate::openai::{Body, ChatRequest, Param};
+use crate::openai::{ChatRequest, Param};
 use crate::provider::auth::Env;
 use crate::route::Routes;
 
@@ -86,9 +86,11 @@ pub struct Plan<'g> {
     pub timeout_ms: Option<u64>,
 }
 
-impl From<&Error> for Reply {
-    fn from(error: &Error) -> Self {
-        Self { status: error.http_status(), body: error.to_openai(), headers: Vec::new() }
+impl Reply {
+    /// A refusal, in the client's language.
+    #[must_use]
+    pub fn refusal(error: &Error, language: &dyn Language, request_id: &str) -> Self {
+        Self { status: language.status(error), body: language.error(error, request_id), headers: Vec::new() }
     }
 }
 
@@ -122,7 +124,11 @@ impl Gateway {
         let path = path.strip_prefix("/v1/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
         match self.judge(path, head) {
             Ok(verdict) => verdict,
-            Err(error) => Verdict::Reply(Reply::from(&error)),
+            Err(error) => {
+                let id = head.headers.iter().find(|(name, _)| name == "x-request-id");
+                let id = id.map_or("", |(_, value)| value.as_str());
+                Verdict::Reply(Reply::refusal(&error, language_at(path), id))
+            }
         }
     }
 
@@ -136,16 +142,15 @@ impl Gateway {
             }
             _ => {}
         }
-        let endpoint = match path {
-            "chat/completions" => Endpoint::Chat,
-            "embeddings" => Endpoint::Embeddings,
-            _ if path == "models" || path.starts_with("models/") => {
+        let endpoint = match Endpoint::at(path) {
+            Some(endpoint) => endpoint,
+            None if path == "models" || path.starts_with("models/") => {
                 self.authenticate(head.headers)?;
                 return if head.method == "GET" { self.models(path) } else { Err(wrong_method(head, "GET")) };
             }
             // A listener that serves others too: what isn't ours goes its way.
-            _ if self.inline => return Ok(Verdict::Pass),
-            _ => {
+            None if self.inline => return Ok(Verdict::Pass),
+            None => {
                 self.authenticate(head.headers)?;
                 return Err(unknown_path(head));
             }
@@ -233,27 +238,21 @@ impl Gateway {
     ///
     /// # Errors
     /// A client error when the body is wrong, asks for a model that isn't there, or for what its target can't do.
-    pub fn body(&self, endpoint: Endpoint, body: &Body, random: u64) -> Result<Plan<'_>, Error> {
-        let (asked, stream, request);
-        match endpoint {
-            Endpoint::Chat => {
-                let chat = ChatRequest::of(body)?;
-                (asked, stream) = (chat.model.plain(), chat.stream);
-                request = Some(chat);
-            }
-            Endpoint::Embeddings => {
-                let model = crate::openai::request::required_model(body.field("model"))?;
-                (asked, stream, request) = (model.plain(), false, None);
-            }
-        }
+    pub fn body(&self, request: &Request, random: u64) -> Result<Plan<'_>, Error> {
+        let chat = match request.endpoint {
+            Endpoint::Chat => Some(ChatRequest::of(&request.body)?),
+            _ => None,
+        };
+        let (asked, stream) = match &chat {
+            Some(chat) => (chat.model.plain(), chat.stream),
+            None => (request.model()?.plain(), request.stream()),
+        };
         let (_, route) = self.routes.find(&asked).ok_or_else(|| unknown_model(&asked))?;
         let picked = route.pick(random).ok_or_else(|| Error::internal("a route without targets"))?;
         let choice = route.choices.get(picked).ok_or_else(|| Error::internal("a pick without its choice"))?;
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
-        if let Some(request) = &request {
-            expressible(request, &Target::serving(target, &asked))?;
-        }
+        judge(request, chat.as_ref(), &Target::serving(target, &asked))?;
         let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
         let chain = route.chain(picked);
         let chain =
@@ -266,6 +265,17 @@ impl Gateway {
             stream,
             timeout_ms,
         })
+    }
+}
+
+/// Refuses what `target` can't be asked. `chat` is a chat's reading of the request.
+fn judge(request: &Request, chat: Option<&ChatRequest<'_>>, target: &Target) -> Result<(), Error> {
+    match (chat, request.endpoint) {
+        (Some(chat), _) => expressible(chat, target),
+        (None, Endpoint::Embeddings | Endpoint::CountTokens) => Ok(()),
+        // Whoever speaks the client's language judges for himself.
+        (None, endpoint) if target.provider.native(endpoint).is_some() => Ok(()),
+        (None, _) => expressible(&ChatRequest::of(request.hub()?)?, target),
     }
 }
 
@@ -311,7 +321,7 @@ fn unknown_model(name: &str) -> Error {
 fn unknown_path(head: &RequestHead<'_>) -> Error {
     let path: String = head.path.split('?').next().unwrap_or_default().chars().take(200).collect();
     let message = format!(
-        "Unknown request URL: {} {path}. Dragoman serves /v1/chat/completions, /v1/embeddings and /v1/models.",
+        "Unknown request URL: {} {path}. Dragoman serves /v1/chat/completions, /v1/messages, /v1/responses, /v1/completions, /v1/embeddings and /v1/models.",
         head.method
     );
     Error::client(Kind::NotFound, message).typed("invalid_request_error").code("unknown_url")
@@ -400,11 +410,13 @@ mod tests {
     #[test]
     fn bodies() {
         let gateway = gateway();
-        let body = |text: &str| Body::read(text.as_bytes().to_vec()).unwrap();
+        let body = |text: &str| {
+            Request::new(Endpoint::Chat, crate::openai::Body::read(text.as_bytes().to_vec()).unwrap())
+        };
         let asked = body(r#"{"model":"gpt","messages":[{}]}"#);
-        let plan = gateway.body(Endpoint::Chat, &asked, 7).unwrap();
+        let plan = gateway.body(&asked, 7).unwrap();
         assert_eq!((plan.cluster, plan.route), ("c", "gpt"));
-        let error = gateway.body(Endpoint::Chat, &body(r#"{"model":"x","messages":[{}]}"#), 7).unwrap_err();
+        let error = gateway.body(&body(r#"{"model":"x","messages":[{}]}"#), 7).unwrap_err();
         assert_eq!((error.http_status(), error.code.as_deref()), (404, Some("model_not_found")));
     }
 }

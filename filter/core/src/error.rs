@@ -233,16 +233,21 @@ impl Error {
         }
     }
 
-    /// Appends OpenAI's error object: `{"error":{"message","type","param","code"}}`.
-    pub fn write_openai(&self, out: &mut Vec<u8>) {
-        let (_, type_, code) = self.kind.form();
-        let shown = match self.origin {
+    /// What the client may read: config and internal details are for the log.
+    #[must_use]
+    pub const fn shown(&self) -> &str {
+        match self.origin {
             Origin::Client | Origin::Upstream => self.message.as_str(),
             Origin::Config => "The gateway's configuration is at fault; its log says how.",
             Origin::Internal => "The gateway failed; its log says how.",
-        };
+        }
+    }
+
+    /// Appends OpenAI's error object: `{"error":{"message","type","param","code"}}`.
+    pub fn write_openai(&self, out: &mut Vec<u8>) {
+        let (_, type_, code) = self.kind.form();
         out.extend_from_slice(b"{\"error\":{");
-        out.field_text("message", shown);
+        out.field_text("message", self.shown());
         out.field_text("type", self.type_.as_deref().unwrap_or(type_));
         out.key("param");
         match &self.param {

@@ -30,11 +30,12 @@
 //! |---|---|---|
 //! | [`admission`] | the gateway role: who may ask, what for, which target first | how a provider is spoken to |
 //! | [`attempt`] | the upstream role: native request out, reply bytes in, client bytes out | routes |
+//! | [`client`] | client languages: what clients ask in and are answered in | dialects, providers |
 //! | [`config`] | the plugin config, raw and checked | LiteLLM's YAML |
 //! | [`course`] | what is tried next when an attempt fails, and when to give up | who is asked, and how |
 //! | [`route`] | names to routes, routes to first targets | bodies |
 //! | [`openai`] | the hub language: request views, [`openai::Sink`], the two reply writers | vendors |
-//! | [`dialect`] | body languages, one each | who speaks them, and each other |
+//! | [`dialect`] | providers' body languages, one each | who speaks them, and each other |
 //! | [`provider`] | vendors as rows of data; credentials | framing's inside |
 //! | [`wire`] | framing: where an event ends | vendors, JSON |
 //! | [`meter`] | usage | where it came from |
@@ -44,6 +45,11 @@
 //! [`admission`] and [`attempt`] may use everything; nobody imports them. `provider` uses `dialect` and `wire`; never the
 //! other way round. `tests/tidy.rs` holds these directions.
 //!
+//! A request in another language than the hub's is put into the hub's once, when a dialect needs it so; its reply goes
+//! through the same [`openai::Sink`] into that language's own writer. Languages and dialects thus meet in the hub only: a
+//! new one of either kind is one room, never a row of a grid. Where the target speaks the client's language itself
+//! ([`dialect::Native`]) the client's own body and the provider's own bytes pass instead.
+//!
 //! # Decisions, with what proved them
 //!
 //! * **JSON is read by a cursor of our own**, not by `serde_json`'s `RawValue`: one pass checks syntax, depth and paired
@@ -51,6 +57,8 @@
 //!   reads the configuration.
 //! * **Replies go through a sink**: a dialect tells [`openai::Piece`]s; a writer makes one object or chunks of them. There
 //!   is no owned intermediate form.
+//! * **A client's body and its form in the hub travel together** ([`client::Request`]): the gateway judges by the hub's,
+//!   the attempt sends whichever the target understands, and who doesn't need the hub's never makes it.
 //! * **Whole replies are gathered here, not in Envoy**: each piece is taken out of Envoy's buffer as it comes, so Envoy's
 //!   buffer limits never cut a large reply; when `content-length` has arrived the reply goes on at once.
 //! * **What an attempt must know travels as filter state**, not as a header: a header that one attempt removes is gone
@@ -81,6 +89,7 @@
 
 pub mod admission;
 pub mod attempt;
+pub mod client;
 pub mod config;
 pub mod course;
 pub mod dialect;

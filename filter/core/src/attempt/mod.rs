@@ -4,16 +4,18 @@
 //! bytes, and carries out what it answers: [`HeadPlan`], [`Step`].
 
 mod marks;
+mod native;
 mod reply;
 mod request;
 
 use std::rc::Rc;
 
+use crate::client::{Endpoint, Request, Seed};
 use crate::config::Target;
+use crate::dialect::Native;
 use crate::error::Error;
 use crate::json::{Json, Str};
 use crate::meter::Seen;
-use crate::openai::Body;
 use crate::provider::auth::{Env, Outgoing, Tokens, shown_key};
 
 /// What an attempt needs to know of the world.
@@ -26,17 +28,10 @@ pub struct World<'w> {
     pub now: u64,
     /// An id for replies whose provider gives none.
     pub id: &'w str,
+    /// The client's headers, names in lower case.
+    pub headers: &'w [(String, String)],
     /// Whether a reply's head may be held until the first event is known (Envoy 1.37 and later).
     pub hold_heads: bool,
-}
-
-/// What a client asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `/v1/chat/completions`
-    Chat,
-    /// `/v1/embeddings`
-    Embeddings,
 }
 
 /// A change to a reply's head: the header's new value, or `None` to remove it.
@@ -65,13 +60,18 @@ pub struct Step {
 pub struct Attempt {
     target: Rc<Target>,
     endpoint: Endpoint,
+    native: Option<&'static dyn Native>,
     stream: bool,
     include_usage: bool,
     base64: bool,
     hold_heads: bool,
     now: u64,
     id: String,
+    /// The client's id of the request.
+    request_id: String,
     model: String,
+    /// What the reply's writer must know of the request.
+    echo: String,
     reply: reply::Reply,
     seen: Seen,
     failure: Option<Error>,
@@ -79,41 +79,54 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Makes the native request for `body`, a client's request in OpenAI's form.
+    /// Makes the native request for a client's.
     ///
     /// # Errors
     /// A client error when the request is wrong or can't be said to this target; a config error when the target's
     /// credential can't be had.
-    pub fn begin(
-        target: Rc<Target>,
-        endpoint: Endpoint,
-        body: &Body,
-        world: &World<'_>,
-    ) -> Result<(Self, Outgoing), Error> {
+    pub fn begin(target: Rc<Target>, asked: &Request, world: &World<'_>) -> Result<(Self, Outgoing), Error> {
         let target = if target.by_model.is_empty() {
             target
         } else {
-            let asked = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
-            Target::serving(&target, &asked)
+            let model = asked.body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
+            Target::serving(&target, &model)
         };
-        let made = request::make(&target, endpoint, body, world)?;
+        let made = request::make(&target, asked, world)?;
         let key = shown_key(&made.outgoing, target.provider.auth).map(str::to_owned);
         let attempt = Self {
             target,
-            endpoint,
+            endpoint: asked.endpoint,
+            native: made.native,
             stream: made.stream,
             include_usage: made.include_usage,
             base64: made.base64,
             hold_heads: world.hold_heads,
             now: world.now,
             id: world.id.to_owned(),
+            request_id: header(world.headers, "x-request-id").unwrap_or_default().to_owned(),
             model: made.model,
+            echo: if made.native.is_none() {
+                asked.endpoint.language().echo(&asked.body)
+            } else {
+                String::new()
+            },
             reply: reply::Reply::Awaited,
             seen: Seen::default(),
             failure: None,
             key,
         };
         Ok((attempt, made.outgoing))
+    }
+
+    /// What the reply's writer begins from.
+    fn seed(&self) -> Seed<'_> {
+        Seed {
+            id: &self.id,
+            model: &self.model,
+            now: self.now,
+            include_usage: self.include_usage,
+            echo: &self.echo,
+        }
     }
 
     /// The error without the target's key: some providers repeat a wrong one in full.
@@ -155,9 +168,14 @@ impl Attempt {
     }
 }
 
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openai::Body;
 
     /// The changes to the head of a reply by `provider` with one header.
     fn edits(provider: &str, name: &str, value: &str) -> Vec<Edit> {
@@ -165,11 +183,12 @@ mod tests {
             r#"{{"id":"t","provider":"{provider}","model":"m","settings":{{"aws_region_name":"eu-west-1"}},
                 "api_key":"k"}}"#
         );
-        let world = World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", hold_heads: false };
+        let world =
+            World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
         let target = Rc::new(Target::from_json(&target).unwrap());
-        let body = Body::read(body.to_vec()).unwrap();
-        let (mut attempt, _) = Attempt::begin(target, Endpoint::Chat, &body, &world).unwrap();
+        let asked = Request::new(Endpoint::Chat, Body::read(body.to_vec()).unwrap());
+        let (mut attempt, _) = Attempt::begin(target, &asked, &world).unwrap();
         let headers = [("content-type", "application/json"), (name, value)];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         attempt.head(400, &headers, false).edits

@@ -1,13 +1,15 @@
 //! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
 
 use super::marks::Marks;
-use super::{Attempt, Edit, Endpoint, HeadPlan, Step};
+use super::native::NativeStream;
+use super::{Attempt, Edit, HeadPlan, Step, header};
+use crate::client::{Endpoint, StreamWriter, messages};
 use crate::config::Target;
-use crate::dialect::{self, StreamDecoder, truncated};
+use crate::dialect::{self, Native, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
 use crate::meter::{Usage, Witness};
-use crate::openai::{ChunkWriter, CompletionWriter, EmbeddingWriter, Sink};
+use crate::openai::{EmbeddingWriter, Sink};
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
 
@@ -26,6 +28,8 @@ pub(super) enum Reply {
     Whole(Whole),
     /// Its events pass, all but the usage chunk that the client didn't ask for.
     Passing(Passing),
+    /// Its events pass, in the client's own language that is not OpenAI's chat.
+    Native(NativeStream),
     /// Its events are translated.
     Translated(Translated),
     /// All has been said; what still comes is swallowed.
@@ -40,6 +44,7 @@ impl std::fmt::Debug for Reply {
             Self::Awaited => "Awaited",
             Self::Whole(_) => "Whole",
             Self::Passing(_) => "Passing",
+            Self::Native(_) => "Native",
             Self::Translated(_) => "Translated",
             Self::Said => "Said",
             Self::Untouched => "Untouched",
@@ -74,12 +79,8 @@ pub(super) struct Passing {
 pub(super) struct Translated {
     framer: Box<dyn Framer>,
     decoder: Box<dyn StreamDecoder>,
-    writer: ChunkWriter,
+    writer: Box<dyn StreamWriter>,
     held: bool,
-}
-
-fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 impl Attempt {
@@ -98,7 +99,7 @@ impl Attempt {
                     Said::default().into_error(status, self.target.provider.label).named(name)
                 }
             };
-            edits.push((":status", Some(error.http_status().to_string())));
+            edits.push((":status", Some(self.endpoint.language().status(&error).to_string())));
             self.failure = Some(error);
             return HeadPlan { hold: false, edits };
         }
@@ -147,7 +148,7 @@ impl Attempt {
         let provider = self.target.provider;
         let held = self.hold_heads;
         // What passes byte for byte is in OpenAI's framing too.
-        if provider.dialect.native() && provider.framing == Framing::Sse {
+        if self.passes() && provider.framing == Framing::Sse {
             self.reply = Reply::Passing(Passing {
                 events: Events::default(),
                 hide_usage: !self.include_usage,
@@ -155,13 +156,11 @@ impl Attempt {
                 done: false,
                 finished: false,
             });
+        } else if let Some(native) = self.native {
+            self.reply = Reply::Native(NativeStream::new(native, provider.framing, held));
+            edits.push(("content-type", Some("text/event-stream; charset=utf-8".to_owned())));
         } else {
-            let writer = ChunkWriter::new(
-                crate::json::escaped(&self.id),
-                crate::json::escaped(&self.model),
-                self.now,
-                self.include_usage,
-            );
+            let writer = self.endpoint.language().stream(self.seed());
             let (framer, decoder) = (provider.framing.framer(), provider.dialect.stream());
             self.reply = Reply::Translated(Translated { framer, decoder, writer, held });
             edits.push(("content-type", Some("text/event-stream; charset=utf-8".to_owned())));
@@ -175,6 +174,7 @@ impl Attempt {
         match std::mem::replace(&mut self.reply, Reply::Said) {
             Reply::Whole(whole) => self.whole(whole, bytes, end),
             Reply::Passing(passing) => self.passing(passing, bytes, end),
+            Reply::Native(native) => self.native_stream(native, bytes, end),
             Reply::Translated(translated) => self.translated(translated, bytes, end),
             Reply::Said if bytes.is_empty() => Step::default(),
             Reply::Said => Step { bytes: Some(Vec::new()), release: None },
@@ -218,23 +218,21 @@ impl Attempt {
             }
             return self.failed(error);
         }
-        if self.endpoint == Endpoint::Embeddings {
-            return self.embeddings(whole, body, moved);
+        match self.endpoint {
+            Endpoint::Embeddings => return self.embeddings(whole, body, moved),
+            Endpoint::CountTokens => return self.counted(body),
+            _ => {}
         }
         if self.stream {
             return self.streamed_whole(whole, body);
         }
-        let mut writer = CompletionWriter::new(
-            crate::json::escaped(&self.id),
-            crate::json::escaped(&self.model),
-            self.now,
-        );
-        if let Err(error) = self.decode_whole(whole, body, &mut writer) {
+        let mut writer = self.endpoint.language().whole(self.seed());
+        if let Err(error) = self.decode_whole(whole, body, &mut *writer) {
             return self.failed(error);
         }
-        if provider.dialect.native() && !whole.framed {
+        if !whole.framed && (self.native.is_some() || self.passes()) {
             let text = std::str::from_utf8(body).unwrap_or_default();
-            if let Some(amended) = provider.dialect.amend(text) {
+            if let Some(amended) = provider.dialect.amend(text).filter(|_| self.native.is_none()) {
                 let edits = vec![("content-length", Some(amended.len().to_string()))];
                 return Step { bytes: Some(amended.into_bytes()), release: Some(edits) };
             }
@@ -245,6 +243,23 @@ impl Attempt {
         writer.write(&mut out);
         let edits = vec![json_type(), ("content-length", Some(out.len().to_string()))];
         Step { bytes: Some(out), release: Some(edits) }
+    }
+
+    /// Whether a chat's reply is in OpenAI's own form and passes.
+    fn passes(&self) -> bool {
+        self.endpoint == Endpoint::Chat && self.target.provider.dialect.native()
+    }
+
+    /// The count of a prompt's tokens.
+    fn counted(&mut self, body: &[u8]) -> Step {
+        match self.target.provider.dialect.decode_count(body) {
+            Ok(tokens) => {
+                let out = messages::count(tokens, false);
+                let edits = vec![json_type(), ("content-length", Some(out.len().to_string()))];
+                Step { bytes: Some(out), release: Some(edits) }
+            }
+            Err(error) => self.failed(error),
+        }
     }
 
     /// A list of vectors, in the format that the client wants.
@@ -273,9 +288,13 @@ impl Attempt {
             return Err(Error::garbled("The provider's answer is empty."));
         }
         if !whole.framed {
-            return provider.dialect.decode(body, sink);
+            return match self.native {
+                Some(native) => native.decode(body, sink),
+                None => provider.dialect.decode(body, sink),
+            };
         }
-        let (mut framer, mut decoder) = (provider.framing.framer(), provider.dialect.stream());
+        let decoder = self.native.map_or_else(|| provider.dialect.stream(), Native::stream);
+        let (mut framer, mut decoder) = (provider.framing.framer(), decoder);
         framer.push(body, &mut |frame| decoder.frame(frame, sink))?;
         framer.end(&mut |frame| decoder.frame(frame, sink))?;
         decoder.end(sink)
@@ -283,9 +302,8 @@ impl Attempt {
 
     /// One object where events were asked for: the client gets its events all the same.
     fn streamed_whole(&mut self, whole: &Whole, body: &[u8]) -> Step {
-        let (id, model) = (crate::json::escaped(&self.id), crate::json::escaped(&self.model));
-        let mut writer = ChunkWriter::new(id, model, self.now, self.include_usage);
-        if let Err(error) = self.decode_whole(whole, body, &mut writer) {
+        let mut writer = self.endpoint.language().stream(self.seed());
+        if let Err(error) = self.decode_whole(whole, body, &mut *writer) {
             return self.failed(error);
         }
         writer.end();
@@ -293,15 +311,16 @@ impl Attempt {
             ("content-type", Some("text/event-stream; charset=utf-8".to_owned())),
             ("content-length", None),
         ];
-        Step { bytes: Some(writer.out), release: Some(edits) }
+        Step { bytes: Some(std::mem::take(writer.out())), release: Some(edits) }
     }
 
-    /// The reply is an error: it gets the error's status and OpenAI's form.
-    fn failed(&mut self, error: Error) -> Step {
+    /// The reply is an error: it gets the error's status and form in the client's language.
+    pub(super) fn failed(&mut self, error: Error) -> Step {
         let error = self.discreet(error);
-        let body = error.to_openai();
+        let language = self.endpoint.language();
+        let body = language.error(&error, &self.request_id);
         let edits = vec![
-            (":status", Some(error.http_status().to_string())),
+            (":status", Some(language.status(&error).to_string())),
             json_type(),
             ("content-length", Some(body.len().to_string())),
             ("content-encoding", None),
@@ -377,12 +396,10 @@ impl Attempt {
         Step { bytes: (!same).then_some(out), release }
     }
 
-    /// A stream that has begun ends with the error, in OpenAI's form whatever the provider's was.
-    fn failed_in_the_middle(&mut self, error: Error, mut out: Vec<u8>) -> Step {
+    /// A stream that has begun ends with the error, in the client's form whatever the provider's was.
+    pub(super) fn failed_in_the_middle(&mut self, error: Error, mut out: Vec<u8>) -> Step {
         let error = self.discreet(error);
-        out.extend_from_slice(b"data: ");
-        error.write_openai(&mut out);
-        out.extend_from_slice(b"\n\n");
+        self.endpoint.language().fail(&error, &mut out);
         self.failure = Some(error);
         self.reply = Reply::Said;
         Step { bytes: Some(out), release: None }
@@ -391,7 +408,7 @@ impl Attempt {
     fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
         let told = {
             let Translated { framer, decoder, writer, .. } = &mut translated;
-            let sink = &mut Witness { sink: writer, seen: &mut self.seen };
+            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen };
             let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
                 told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
@@ -400,7 +417,7 @@ impl Attempt {
         };
         let done = told.is_ok() && (end || translated.decoder.done());
         if let Err(error) = told {
-            if translated.held && translated.writer.out.is_empty() {
+            if translated.held && translated.writer.out().is_empty() {
                 return self.failed(error);
             }
             let error = self.discreet(error);
@@ -408,7 +425,7 @@ impl Attempt {
             self.failure = Some(error);
         } else if done {
             // The decoder may still have something to tell.
-            let sink = &mut Witness { sink: &mut translated.writer, seen: &mut self.seen };
+            let sink = &mut Witness { sink: &mut *translated.writer, seen: &mut self.seen };
             if !end && let Err(error) = translated.decoder.end(sink) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);
@@ -417,7 +434,7 @@ impl Attempt {
                 translated.writer.end();
             }
         }
-        let out = std::mem::take(&mut translated.writer.out);
+        let out = std::mem::take(translated.writer.out());
         let release = (translated.held && !out.is_empty()).then(Vec::new);
         translated.held &= release.is_none();
         if !done && !end && self.failure.is_none() {

@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::{Endpoint, World};
+use super::World;
+use crate::client::{Endpoint, Request};
 use crate::config::{Setting, Target};
-use crate::dialect::{no_chat, no_embeddings, screen, screen_embeddings};
+use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
-use crate::openai::{Body, ChatRequest, EmbeddingsRequest};
+use crate::openai::{ChatRequest, EmbeddingsRequest};
 use crate::provider::auth::{Outgoing, authorize};
 
 pub(super) struct Made {
     pub outgoing: Outgoing,
+    /// How the client's own language passes, where it does.
+    pub native: Option<&'static dyn Native>,
     pub stream: bool,
     pub include_usage: bool,
     /// Whether vectors are wanted in base64.
@@ -19,68 +22,105 @@ pub(super) struct Made {
     pub model: String,
 }
 
-pub(super) fn make(
-    target: &Target,
-    endpoint: Endpoint,
-    body: &Body,
-    world: &World<'_>,
-) -> Result<Made, Error> {
-    let provider = target.provider;
+/// What a request becomes in the target's language.
+#[derive(Default)]
+struct Said {
+    template: &'static str,
+    native: Option<&'static dyn Native>,
+    features: Vec<(&'static str, String)>,
+    stream: bool,
+    include_usage: bool,
+    base64: bool,
+}
+
+pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Result<Made, Error> {
+    let model = target.model_for(&asked.model()?.plain());
     let mut outgoing = Outgoing {
         authority: target.address.authority(),
         path: String::new(),
         headers: Vec::with_capacity(8),
-        body: Vec::with_capacity(body.len() + 256),
+        body: Vec::with_capacity(asked.body.len() + 256),
     };
-    let mut features = Vec::new();
-    let (template, model, stream, include_usage, base64);
-    match endpoint {
-        Endpoint::Chat => {
-            let mut request = ChatRequest::of(body)?;
-            if provider.chat.is_empty() {
-                return Err(no_chat(target));
-            }
-            model = target.model_for(&request.model.plain());
-            let spelled = spelled(&model);
-            request.set_model(Str::spelled(&spelled));
-            for (name, value) in &target.params {
-                request.default_param(name, Json::trusted(value));
-            }
-            let supported = provider
-                .dialect
-                .supports()
-                .without(provider.quirks.unsupported)
-                .without(provider.quirks.ignored);
-            screen(&mut request, supported, target)?;
-            provider.dialect.encode(&request, target, &mut outgoing.body)?;
-            provider.dialect.headers(&request, &mut features);
-            (stream, include_usage, base64) = (request.stream, request.include_usage, false);
-            template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
-        }
-        Endpoint::Embeddings => {
-            let mut request = EmbeddingsRequest::of(body)?;
-            if provider.embeddings.is_empty() {
-                return Err(no_embeddings(target));
-            }
-            model = target.model_for(&request.model.plain());
-            let spelled = spelled(&model);
-            request.set_model(Str::spelled(&spelled));
-            for (name, value) in &target.params {
-                request.default_param(name, Json::trusted(value));
-            }
-            screen_embeddings(&mut request, target)?;
-            provider.dialect.encode_embeddings(&request, target, &mut outgoing.body)?;
-            (stream, include_usage, base64) = (false, false, request.base64);
-            template = provider.embeddings;
-        }
-    }
-    outgoing.path = format!("{}{}", target.address.path, fill(template, target, &model, world)?);
+    let said = say(target, asked, &model, world, &mut outgoing.body)?;
+    outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, &model, world)?);
     headers(target, &mut outgoing.headers, world)?;
-    for (name, value) in features {
+    for (name, value) in said.features {
         add(name, &value, &mut outgoing.headers);
     }
     authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
-    Ok(Made { outgoing, stream, include_usage, base64, model })
+    let Said { native, stream, include_usage, base64, .. } = said;
+    Ok(Made { outgoing, native, stream, include_usage, base64, model })
+}
+
+fn say(
+    target: &Target,
+    asked: &Request,
+    model: &str,
+    world: &World<'_>,
+    body: &mut Vec<u8>,
+) -> Result<Said, Error> {
+    let spelled = spelled(model);
+    let model = Str::spelled(&spelled);
+    match asked.endpoint {
+        Endpoint::Embeddings => embed(target, asked, model, body),
+        Endpoint::CountTokens => count(target, asked, model, body),
+        endpoint => match target.provider.native(endpoint) {
+            Some((native, path, streamed)) => {
+                let stream = asked.stream();
+                let mut features = Vec::new();
+                let passing = Asked { body: &asked.body, model, headers: world.headers };
+                native.encode(&passing, target, body, &mut features)?;
+                let template = if stream { streamed } else { path };
+                Ok(Said { template, native: Some(native), features, stream, ..Said::default() })
+            }
+            None => chat(target, asked, model, body),
+        },
+    }
+}
+
+fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
+    let provider = target.provider;
+    let mut request = ChatRequest::of(asked.hub()?)?;
+    if provider.chat.is_empty() {
+        return Err(no_chat(target));
+    }
+    request.set_model(model);
+    for (name, value) in &target.params {
+        request.default_param(name, Json::trusted(value));
+    }
+    let supported =
+        provider.dialect.supports().without(provider.quirks.unsupported).without(provider.quirks.ignored);
+    screen(&mut request, supported, target)?;
+    provider.dialect.encode(&request, target, body)?;
+    let mut features = Vec::new();
+    provider.dialect.headers(&request, &mut features);
+    let (stream, include_usage) = (request.stream, request.include_usage);
+    let template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
+    Ok(Said { template, features, stream, include_usage, ..Said::default() })
+}
+
+fn embed(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
+    let provider = target.provider;
+    let mut request = EmbeddingsRequest::of(&asked.body)?;
+    if provider.embeddings.is_empty() {
+        return Err(no_embeddings(target));
+    }
+    request.set_model(model);
+    for (name, value) in &target.params {
+        request.default_param(name, Json::trusted(value));
+    }
+    screen_embeddings(&mut request, target)?;
+    provider.dialect.encode_embeddings(&request, target, body)?;
+    Ok(Said { template: provider.embeddings, base64: request.base64, ..Said::default() })
+}
+
+fn count(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
+    let provider = target.provider;
+    if provider.count_tokens.is_empty() {
+        return Err(no_counting(target));
+    }
+    provider.dialect.encode_count(asked, target, model, body)?;
+    Ok(Said { template: provider.count_tokens, ..Said::default() })
 }
 
 /// A model's name as it stands between a JSON string's quotes.

@@ -12,10 +12,11 @@ pub mod ollama;
 pub mod openai;
 pub mod titan;
 
+use crate::client::{Endpoint, Request};
 use crate::config::Target;
 use crate::error::{Error, Said};
 use crate::json::Str;
-use crate::openai::{ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
+use crate::openai::{Body, ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
 use crate::wire::{Frame, FrameKind};
 
 /// One body language. Pure: no state, no I/O.
@@ -74,11 +75,79 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// How this language serves clients that speak it, where it does so without the hub.
+    fn speaks(&self, _endpoint: Endpoint) -> Option<&dyn Native> {
+        None
+    }
+
+    /// The body of a request to count a prompt's tokens.
+    ///
+    /// # Errors
+    /// A client error when the prompt can't be said in this language; so says a language that counts none.
+    fn encode_count(
+        &self,
+        _request: &Request,
+        to: &Target,
+        _model: Str<'_>,
+        _body: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        Err(no_counting(to))
+    }
+
+    /// Reads the answer to it.
+    ///
+    /// # Errors
+    /// An upstream error when it is malformed.
+    fn decode_count(&self, _body: &[u8]) -> Result<u64, Error> {
+        Err(Error::internal("tokens were to be counted in a language that counts none"))
+    }
+
     /// What a whole native reply, or the data of a native event, must read instead where vendors' words differ from
     /// OpenAI's; `None` where it passes byte for byte.
     fn amend(&self, _text: &str) -> Option<String> {
         None
     }
+}
+
+/// A client's language as a provider speaks it: the client's own request passes, but for what must change, and replies
+/// pass byte for byte while they are read for what they tell.
+pub trait Native: Sync + std::fmt::Debug {
+    /// Appends the native request body, and the headers that it needs, names in lower case.
+    ///
+    /// # Errors
+    /// A client error when the request is not even the object that it must be.
+    fn encode(
+        &self,
+        asked: &Asked<'_>,
+        to: &Target,
+        body: &mut Vec<u8>,
+        headers: &mut Vec<(&'static str, String)>,
+    ) -> Result<(), Error>;
+
+    /// Reads a whole reply into `sink`.
+    ///
+    /// # Errors
+    /// As [`Dialect::decode`].
+    fn decode(&self, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error>;
+
+    /// A decoder for a new stream.
+    fn stream(&self) -> Box<dyn StreamDecoder>;
+
+    /// The event in the client's framing, for a frame that comes in another; `None` for what is not for clients.
+    fn event(&self, _frame: Frame<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// A request that passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The client's body.
+    pub body: &'a Body,
+    /// The upstream model.
+    pub model: Str<'a>,
+    /// The client's headers, names in lower case.
+    pub headers: &'a [(String, String)],
 }
 
 /// Decodes one stream, frame by frame.
@@ -169,6 +238,14 @@ pub fn no_chat(to: &Target) -> Error {
 pub fn no_embeddings(to: &Target) -> Error {
     let provider = to.provider.name;
     Error::client(crate::error::Kind::NotFound, format!("{provider} has no embeddings endpoint."))
+        .param("model")
+}
+
+/// The refusal of a count by a target that counts no tokens.
+#[must_use]
+pub fn no_counting(to: &Target) -> Error {
+    let provider = to.provider.name;
+    Error::client(crate::error::Kind::NotFound, format!("{provider} counts no tokens beforehand."))
         .param("model")
 }
 

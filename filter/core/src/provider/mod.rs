@@ -11,7 +11,8 @@ pub use naming::{Naming, beginnings, of_bare_model};
 pub use quirks::{EmbeddingQuirks, Quirks};
 pub use table::all;
 
-use crate::dialect::Dialect;
+use crate::client::Endpoint;
+use crate::dialect::{Dialect, Native};
 use crate::wire::Framing;
 
 /// A vendor. Data, never code.
@@ -39,6 +40,12 @@ pub struct Provider {
     pub stream: &'static str,
     /// The path of an embeddings request; empty where there is none.
     pub embeddings: &'static str,
+    /// The path of a request to count a prompt's tokens; empty where there is none.
+    pub count_tokens: &'static str,
+    /// The path of OpenAI's responses; empty where there is none.
+    pub responses: &'static str,
+    /// The path of OpenAI's older completions; empty where there is none.
+    pub completions: &'static str,
     /// How a stream is framed.
     pub framing: Framing,
     /// How a request proves who asks.
@@ -100,6 +107,20 @@ impl When {
 }
 
 impl Provider {
+    /// How this vendor serves an endpoint in the endpoint's own language, and at which path (for a stream, the second):
+    /// `None` where requests go through the hub.
+    #[must_use]
+    pub fn native(&self, endpoint: Endpoint) -> Option<(&'static dyn Native, &'static str, &'static str)> {
+        let (path, stream) = match endpoint {
+            Endpoint::Messages => (self.chat, self.stream),
+            Endpoint::Responses => (self.responses, ""),
+            Endpoint::Completions => (self.completions, ""),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::CountTokens => return None,
+        };
+        let native = self.dialect.speaks(endpoint).filter(|_| !path.is_empty())?;
+        Some((native, path, if stream.is_empty() { path } else { stream }))
+    }
+
     /// The row that serves a target of this vendor's: this one, or one that stands in for it. `base` is the target's
     /// `api_base`, empty when it has none; `setting` looks its settings up.
     #[must_use]

@@ -31,6 +31,9 @@ const COMPATIBLE: Provider = Provider {
     chat: "/chat/completions",
     stream: "",
     embeddings: "/embeddings",
+    count_tokens: "",
+    responses: "",
+    completions: "",
     framing: Framing::Sse,
     auth: Auth::Bearer,
     key_env: &[],
@@ -164,7 +167,15 @@ mod tests {
     #[test]
     fn templates_name_only_settings_that_the_row_declares() {
         for row in all().flat_map(with_stand_ins) {
-            for template in [row.base, row.chat, row.stream, row.embeddings] {
+            for template in [
+                row.base,
+                row.chat,
+                row.stream,
+                row.embeddings,
+                row.count_tokens,
+                row.responses,
+                row.completions,
+            ] {
                 for part in template.split('{').skip(1) {
                     let (name, _) = part.split_once('}').unwrap();
                     let declared = row.settings.iter().any(|(setting, _)| *setting == name);

@@ -1,0 +1,94 @@
+//! A stream in the client's own language that is not OpenAI's chat: bytes pass event by event, while each is read for what
+//! it tells of the reply. Where the framing is another, events are put into the client's.
+
+use super::{Attempt, Step};
+use crate::dialect::{Native, StreamDecoder};
+use crate::error::Error;
+use crate::meter::{Seen, Usage, Witness};
+use crate::openai::{Piece, Sink, Start};
+use crate::wire::events::{Events, Fate};
+use crate::wire::{Framer, Framing};
+
+/// A stream that passes.
+pub(super) struct NativeStream {
+    native: &'static dyn Native,
+    decoder: Box<dyn StreamDecoder>,
+    framer: Box<dyn Framer>,
+    /// Whole events as bytes, where the framing is the client's; else they are written anew.
+    events: Option<Events>,
+    held: bool,
+}
+
+/// Nobody reads what a reply that passes says; what it tells of itself is seen on the way here.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn start(&mut self, _start: Start<'_>) {}
+    fn piece(&mut self, _choice: u32, _piece: Piece<'_>) {}
+    fn usage(&mut self, _usage: Usage) {}
+}
+
+impl NativeStream {
+    pub fn new(native: &'static dyn Native, framing: Framing, held: bool) -> Self {
+        let events = (framing == Framing::Sse).then(Events::default);
+        Self { native, decoder: native.stream(), framer: framing.framer(), events, held }
+    }
+
+    /// Reads bytes, and appends to `out` what goes on of them. Nothing behind a failure does.
+    fn read(&mut self, bytes: &[u8], end: bool, seen: &mut Seen, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Self { native, decoder, framer, events, .. } = self;
+        let sink = &mut Witness { sink: &mut Nobody, seen };
+        let Some(events) = events else {
+            let mut each = |frame: crate::wire::Frame<'_>| {
+                decoder.frame(frame, sink)?;
+                if let Some(event) = native.event(frame) {
+                    out.extend_from_slice(event.as_bytes());
+                }
+                Ok(())
+            };
+            framer.push(bytes, &mut each)?;
+            return if end { framer.end(&mut each) } else { Ok(()) };
+        };
+        let mut told = Ok(());
+        let mut judge = |event: &[u8]| {
+            if told.is_ok() {
+                told = framer.push(event, &mut |frame| decoder.frame(frame, sink));
+            }
+            if told.is_ok() { Fate::Pass } else { Fate::Drop }
+        };
+        events.push(bytes, out, &mut judge);
+        if end {
+            events.end(out, &mut judge);
+            if told.is_ok() {
+                told = framer.end(&mut |frame| decoder.frame(frame, sink));
+            }
+        }
+        told
+    }
+}
+
+impl Attempt {
+    pub(super) fn native_stream(&mut self, mut stream: NativeStream, bytes: &[u8], end: bool) -> Step {
+        let mut out = Vec::with_capacity(bytes.len());
+        let told = stream.read(bytes, end, &mut self.seen, &mut out);
+        let told = told.and_then(|()| match end {
+            true if !stream.decoder.done() => {
+                stream.decoder.end(&mut Witness { sink: &mut Nobody, seen: &mut self.seen })
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = told {
+            if stream.held && out.is_empty() {
+                return self.failed(error);
+            }
+            let release = stream.held.then(Vec::new);
+            return Step { release, ..self.failed_in_the_middle(error, out) };
+        }
+        let release = (stream.held && !out.is_empty()).then(Vec::new);
+        stream.held &= release.is_none();
+        if !end {
+            self.reply = super::reply::Reply::Native(stream);
+        }
+        Step { bytes: Some(out), release }
+    }
+}
