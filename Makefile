@@ -119,6 +119,11 @@ demo: setup build ## Chat, stream, tools and an error through a real Envoy, expl
 bench: setup build ## What a request costs, beside bare Envoy
 	cd integration && ../$(PY) -m bench
 
+# PRICES: LiteLLM's model_prices_and_context_window.json; FROM: where it is from, as "LiteLLM 1.106.2".
+.PHONY: prices
+prices: ## Make the price table anew: make prices PRICES=<file> FROM="LiteLLM <version>"
+	PRICES="$(abspath $(PRICES))" FROM="$(FROM)" $(CARGO) test -p dragoman the_table_is_made_anew
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all

@@ -8,6 +8,7 @@ mod bootstrap;
 mod check;
 mod convert;
 mod litellm;
+mod prices;
 mod reference;
 mod run;
 mod schema;
@@ -53,6 +54,8 @@ enum Command {
         #[command(flatten)]
         reading: Reading,
     },
+    /// Tells what usages cost: lines of JSON on standard input, each with a `model` and OpenAI's `usage`.
+    Price,
     /// Prints the JSON Schema of the config.
     Schema,
     /// Prints the reference of the config, in Markdown.
@@ -166,6 +169,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run_config(&args),
         Command::Render(Render::Envoy(args)) => render(&args),
         Command::Check { config, reading } => check_config(&config, &reading),
+        Command::Price => price(),
         Command::Schema => {
             print(&(serde_json::to_string_pretty(&schema::schema()).unwrap_or_default() + "\n"))
         }
@@ -198,6 +202,14 @@ fn plan(path: &Path, reading: &Reading, elsewhere: bool) -> Result<Option<Plan>,
 fn check_config(path: &Path, reading: &Reading) -> Result<ExitCode, String> {
     let Some(plan) = plan(path, reading, false)? else { return Ok(ExitCode::FAILURE) };
     print(&format!("{}: {}\n", path.display(), convert::summary(&plan)))
+}
+
+fn price() -> Result<ExitCode, String> {
+    for line in std::io::stdin().lines() {
+        let line = line.map_err(|error| format!("can't read standard input: {error}"))?;
+        print(&(prices::ask::answer(&line)? + "\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn render(args: &RenderArgs) -> Result<ExitCode, String> {

@@ -139,7 +139,7 @@ fn others(text: &mut String) {
         (
             Class::Ignored,
             "Keys of LiteLLM's that are ignored",
-            "They have no meaning here: `check` warns of them.\nSo do keys in `litellm_params` and `model_info` that hold prices.",
+            "They have no meaning here: `check` warns of them.\nSo do prices in `litellm_params` and `model_info` of anything but tokens.",
         ),
     ] {
         let _ = write!(text, "\n## {heading}\n\n{what}\n\n| section | keys | instead |\n|---|---|---|\n");

@@ -1,12 +1,14 @@
 //! The Wasm filter in its roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig};
+use dragoman_core::meter::ModelInfo;
 use serde_json::{Value, json};
 
 use super::{Site, typed};
 use crate::convert::Plan;
+use crate::prices;
 
 /// All roles share one VM per worker: what one knows of a stream the other sees without asking Envoy.
 const VM_ID: &str = "dragoman";
@@ -43,6 +45,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                     .collect(),
             })
             .collect(),
+        models: models(plan),
         ..PluginConfig::of(site.role)
     };
     let mut config = serde_json::to_value(config).unwrap_or_default();
@@ -51,6 +54,19 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         config.insert("targets".to_owned(), serde_json::to_value(targets).unwrap_or_default());
     }
     wasm("dragoman", &config, plan, site)
+}
+
+/// What is known about the models that targets with a `*` can come to serve, and those that answer under names of the
+/// provider's own.
+fn models(plan: &Plan) -> BTreeMap<String, BTreeMap<String, ModelInfo>> {
+    let mut models: BTreeMap<String, BTreeMap<String, ModelInfo>> = BTreeMap::new();
+    for target in plan.targets.iter().map(|target| &target.config) {
+        if target.model.contains('*') {
+            models.entry(target.provider.clone()).or_default().extend(prices::of_pattern(target));
+        }
+    }
+    models.retain(|_, known| !known.is_empty());
+    models
 }
 
 /// What must be said because it isn't `usual`.

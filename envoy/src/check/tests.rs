@@ -140,10 +140,10 @@ fn keys_of_litellms_that_are_not_honoured() {
 #[test]
 fn warnings_that_say_the_same_stand_together() {
     let entry =
-        "- model_name: m\n  litellm_params: {model: openai/x, api_key: k, input_cost_per_token: 0.1}\n";
+        "- model_name: m\n  litellm_params: {model: openai/x, api_key: k, input_cost_per_second: 0.1}\n";
     assert_eq!(
         report(&format!("model_list:\n{entry}{entry}{entry}"), false),
-        "c:3: warning: model_list[0].litellm_params.input_cost_per_token is ignored: spend is not counted yet (and 2 more \
+        "c:3: warning: model_list[0].litellm_params.input_cost_per_second is ignored: only tokens are priced (and 2 more \
          like it)\n"
     );
 }

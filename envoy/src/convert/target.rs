@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{Setting, Target, TargetConfig};
+use dragoman_core::meter::ModelInfo as MeteredModel;
 use dragoman_core::provider::auth::{aws, google};
 use dragoman_core::provider::{self, Auth, Provider};
 use serde_json::Value;
@@ -12,7 +13,8 @@ use super::google::{Credential, credential};
 use super::secrets::Secrets;
 use super::{Deployment, Share, milliseconds};
 use crate::check::{Environment, Problems, nearest};
-use crate::litellm::{AwsSigner, LitellmParams, Model};
+use crate::litellm::{AwsSigner, LitellmParams, Model, keys};
+use crate::prices;
 use crate::yaml::{Node, Place};
 
 /// What the settings give to every target.
@@ -209,7 +211,10 @@ impl Entry<'_> {
             allowed_openai_params: params.allowed_openai_params.clone(),
             settings,
             max_output_tokens: info.max_output_tokens.or(info.max_tokens),
+            info: None,
         };
+        let info = self.info(&config);
+        let config = TargetConfig { info, ..config };
         // The filter's own check, so that nothing is rendered that the filter would refuse.
         let checked = serde_json::to_string(&config).map_err(|error| error.to_string());
         let target = match checked.and_then(|json| Target::from_json(&json)) {
@@ -376,13 +381,36 @@ impl Entry<'_> {
     fn params(&self, settings: &BTreeMap<String, Setting>) -> BTreeMap<String, Box<RawValue>> {
         let params = &self.model.litellm_params;
         let mut raw = BTreeMap::new();
-        let defaults = params.params.iter().filter(|(name, _)| !settings.contains_key(*name));
+        let own = |name: &str| settings.contains_key(name) || names_price(name) || name == BASE_MODEL;
+        let defaults = params.params.iter().filter(|(name, _)| !own(name));
         for (name, value) in params.extra_body.iter().chain(defaults) {
             if let Ok(value) = serde_json::value::to_raw_value(value) {
                 raw.insert(name.clone(), value);
             }
         }
         raw
+    }
+
+    /// What is known about the model: by the public table, and by the config, which is stronger.
+    fn info(&mut self, target: &TargetConfig) -> Option<MeteredModel> {
+        let (params, info) = (&self.model.litellm_params.params, &self.model.model_info);
+        let mut given = BTreeMap::new();
+        let mut others = Vec::new();
+        for (section, values) in [("model_info", &info.rest), ("litellm_params", params)] {
+            for (name, value) in values.iter().filter(|(name, _)| names_price(name)) {
+                if prices::is_price(name) {
+                    given.insert(name.as_str(), value.clone());
+                } else {
+                    others.push(format!("{section}.{name}"));
+                }
+            }
+        }
+        given.extend(info.max_input_tokens.map(|limit| ("max_input_tokens", Value::from(limit))));
+        for key in others {
+            self.warning(&key, format!("is ignored: {}", keys::PRICES));
+        }
+        let base = params.get(BASE_MODEL).and_then(Value::as_str).or(info.base_model.as_deref());
+        prices::of_target(target, base, &given)
     }
 
     fn settings(&mut self, row: &Provider, region: Option<String>) -> BTreeMap<String, Setting> {
@@ -444,6 +472,11 @@ impl Entry<'_> {
         }
         settings
     }
+}
+
+/// Whether a key is a price: all of LiteLLM's have "cost" in their names but one.
+fn names_price(key: &str) -> bool {
+    key.contains("cost") || key == "tiered_pricing"
 }
 
 /// The settings that an entry gives, by LiteLLM's names.

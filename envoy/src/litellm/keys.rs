@@ -152,7 +152,6 @@ pub static KNOWN: &[Known] = &[
         &[
             "tier",
             "discoverable",
-            "max_input_tokens",
             "pricing_provider",
             "allow_fail_open",
             "max_embedding_batch_size",
@@ -202,7 +201,7 @@ pub static KNOWN: &[Known] = &[
     ),
     ignored(
         LITELLM,
-        "spend is not counted yet",
+        "spend is counted as the prices say, and not limited yet",
         &[
             "budget_exceeded_status_code",
             "cost_discount_config",
@@ -481,8 +480,8 @@ pub static KNOWN: &[Known] = &[
     ),
 ];
 
-/// What is said of a price, in `litellm_params` or `model_info`.
-pub const PRICES: &str = "spend is not counted yet";
+/// What is said of a price that isn't one of tokens, in `litellm_params` or `model_info`.
+pub const PRICES: &str = "only tokens are priced";
 
 #[cfg(test)]
 mod tests {

@@ -157,6 +157,10 @@ impl AwsSigner {
 }
 
 /// What is known about a model.
+///
+/// Prices of its tokens in dollars stand here too where they aren't the public ones, or in `litellm_params`, by LiteLLM's
+/// names: `input_cost_per_token`, `cache_read_input_token_cost`, `output_cost_per_token_above_200k_tokens`,
+/// `input_cost_per_token_flex` and their siblings. What they leave open is as in the public table.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelInfo {
@@ -167,10 +171,14 @@ pub struct ModelInfo {
     /// The same, by its older name.
     #[schemars(extend("x-class" = "quiet"))]
     pub max_tokens: Option<u64>,
+    /// The longest prompt that the model takes, in tokens; known for public models.
+    pub max_input_tokens: Option<u64>,
     /// What the model is for (`chat`, `embedding`...).
     #[schemars(extend("x-class" = "quiet"))]
     pub mode: Option<String>,
-    /// The model by which it is priced.
-    #[schemars(extend("x-class" = "quiet"))]
+    /// The model by which it is priced, where its own name isn't a public one: `azure/gpt-4o`.
     pub base_model: Option<String>,
+    /// Prices, and notes of the config's author.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }

@@ -2,8 +2,10 @@
 //!
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use hashbrown::HashMap;
 use subtle::ConstantTimeEq;
 
 use crate::client::{Endpoint, Language, Request, language_at};
@@ -11,6 +13,7 @@ use crate::config::{PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
+use crate::meter::ModelInfo;
 use crate::openai::{ChatRequest, Param};
 use crate::provider::auth::Env;
 use crate::route::Routes;
@@ -32,6 +35,10 @@ pub struct Gateway {
     inline: bool,
     /// Whether the body is left for the attempt to take.
     pub share_bodies: bool,
+    /// The places of targets by their ids.
+    places: HashMap<String, usize>,
+    /// What is known about models, by provider and model.
+    models: BTreeMap<String, BTreeMap<String, ModelInfo>>,
 }
 
 /// A request's head.
@@ -114,7 +121,23 @@ impl Gateway {
         let routes = Routes::check(raw.routes, &targets)?;
         let inline = raw.role == Role::Inline;
         let (max_body_bytes, share_bodies) = (raw.max_body_bytes, raw.share_bodies);
-        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies })
+        let places = targets.iter().enumerate().map(|(place, target)| (target.id.clone(), place)).collect();
+        let models = raw.models;
+        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies, places, models })
+    }
+
+    /// The place of the target with this id.
+    #[must_use]
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// What is known about `model`, as it is sent to a target that may be an endpoint's copy of one of ours.
+    #[must_use]
+    pub fn model_info(&self, target: &Target, model: &str) -> Option<&ModelInfo> {
+        let own = self.place(&target.id).and_then(|place| self.targets.get(place));
+        let listed = || self.models.get(target.provider.name)?.get(model);
+        own.and_then(|target| target.info.as_ref()).or_else(listed)
     }
 
     /// Judges a request by its head.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::{Cursor, FromJson, Json};
+use crate::meter::ModelInfo;
 use crate::provider::{self, Auth, Provider, When};
 pub use address::Address;
 use address::{fill, settings_in_query, whole_base};
@@ -99,6 +100,10 @@ pub struct PluginConfig {
     /// What is tried when an attempt fails.
     #[serde(default, skip_serializing_if = "is_default")]
     pub course: CourseConfig,
+    /// What is known about models that targets with a `*` can come to serve: by the provider's row and the model's name
+    /// as it is sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, BTreeMap<String, ModelInfo>>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -203,6 +208,9 @@ pub struct TargetConfig {
     /// The model's limit on output tokens, for providers that demand one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
+    /// What is known about the model. The gateway's alone: endpoints carry none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<ModelInfo>,
 }
 
 /// A checked target.
@@ -234,6 +242,8 @@ pub struct Target {
     pub settings: BTreeMap<String, Setting>,
     /// The model's limit on output tokens.
     pub max_output_tokens: Option<u64>,
+    /// What is known about the model, where the gateway asks.
+    pub info: Option<ModelInfo>,
     /// Where the target takes any model: the beginnings of those that its vendor serves by another row, as that row's
     /// target.
     pub by_model: Vec<(&'static [&'static str], Rc<Self>)>,
@@ -315,6 +325,7 @@ impl Target {
             allowed_openai_params: raw.allowed_openai_params,
             settings,
             max_output_tokens: raw.max_output_tokens,
+            info: raw.info,
             by_model: Vec::new(),
         })
     }
@@ -385,6 +396,7 @@ impl PluginConfig {
             targets: Vec::new(),
             routes: Vec::new(),
             course: CourseConfig::default(),
+            models: BTreeMap::new(),
         }
     }
 }

@@ -263,6 +263,7 @@ json_view! {
     struct DetailsView<'a> {
         "cached_tokens" => cached: u64,
         "cache_write_tokens" => cache_write: u64,
+        "cache_creation_tokens" => cache_creation: u64,
         "audio_tokens" => audio: u64,
         "image_tokens" => image: u64,
         "reasoning_tokens" => reasoning: u64,
@@ -286,7 +287,7 @@ pub fn usage(value: Json<'_>) -> Usage {
         input,
         output,
         cached: prompt.cached.or(view.cache_hit).or(view.cached).or(view.num_cached),
-        cache_write: prompt.cache_write,
+        cache_write: prompt.cache_write.or(prompt.cache_creation),
         reasoning,
         audio_input: prompt.audio,
         audio_output: completion.audio,

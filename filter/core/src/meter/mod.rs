@@ -5,9 +5,11 @@
 //! know.
 
 mod measurement;
+mod price;
 mod seen;
 mod usage;
 
 pub use measurement::Measurement;
+pub use price::{ModelInfo, Price, Rates, ServiceTier, Sheet};
 pub use seen::{Seen, Tried, Witness};
 pub use usage::Usage;
