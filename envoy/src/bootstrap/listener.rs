@@ -70,7 +70,7 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         "request_timeout": "300s",
         "http_filters": [
             filter::gateway(plan, site),
-            router(plan, site),
+            router(site),
         ],
         "route_config": {
             "name": "dragoman",
@@ -90,7 +90,7 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
 
 /// The router, with the upstream role in it. It runs once for each attempt whatever the cluster is; on each cluster it would
 /// be configured thousands of times, and Envoy hashes the whole filter each time.
-pub fn router(plan: &Plan, site: &Site) -> Value {
+pub fn router(site: &Site) -> Value {
     // Providers and clients have no use for Envoy's own headers.
     let mut router = json!({"suppress_envoy_headers": true});
     if site.role != Role::Inline
@@ -98,7 +98,7 @@ pub fn router(plan: &Plan, site: &Site) -> Value {
     {
         router.insert(
             "upstream_http_filters".to_owned(),
-            json!([filter::upstream(plan, site), filter::upstream_codec()]),
+            json!([filter::upstream(site), filter::upstream_codec()]),
         );
     }
     let router = typed("envoy.extensions.filters.http.router.v3.Router", router);

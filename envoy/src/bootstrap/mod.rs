@@ -5,6 +5,7 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge>
 
 mod cluster;
+pub mod discovery;
 mod filter;
 mod listener;
 mod process;
@@ -12,6 +13,7 @@ mod process;
 mod tests;
 pub mod text;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dragoman_core::config::Role;
@@ -37,6 +39,8 @@ pub struct Site {
     pub role: Role,
     /// Whether a line is written for every request.
     pub access_log: bool,
+    /// The environment variables of Envoy's process that the filter may read.
+    pub variables: BTreeSet<String>,
 }
 
 /// A whole bootstrap.
@@ -50,6 +54,8 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "clusters": cluster::clusters(plan, site),
         },
         "stats_config": process::stats(),
+        // A cluster's statistics take more memory than the cluster: they come with its first request.
+        "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "overload_manager": process::overload_manager(),
     })
 }
@@ -62,7 +68,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             "http_filter.yaml",
             "Goes into the http_filters of an HttpConnectionManager, in the place of the router.\n\
              No filter that changes bodies may come between the two: the second reads what the first has kept.",
-            json!([filter::gateway(plan, site), listener::router(plan, site)]),
+            json!([filter::gateway(plan, site), listener::router(site)]),
         ),
         (
             "route.yaml",
