@@ -8,10 +8,10 @@ import json
 import httpx
 import pytest
 from checks import HELLO, assert_error_object, assert_openai_error, unharmed
-from conftest import PROVIDER_KEY, entry, start
+from conftest import PROVIDER_KEY, SHAPES, entry, start
 from gateway import HTTP
 from standins import vendors
-from standins.scripted import CLOSE, RESET, STALL, Reply, body_reply, gzip_reply, json_reply, raw_reply, stream_reply
+from standins.scripted import CLOSE, RESET, STALL, Reply, Wait, body_reply, gzip_reply, json_reply, raw_reply, stream_reply
 from test_chat import EVENTS
 
 every_vendor = pytest.mark.parametrize("model", sorted(EVENTS.keys() & vendors().keys()))
@@ -213,14 +213,14 @@ def test_an_endless_reply_is_bounded(gateway, script, model, stream):
 @every_vendor
 @whole_or_stream
 @pytest.mark.parametrize("said", [False, True], ids=["no head", "half a body"])
-def test_a_provider_that_falls_silent(providers, script, model, stream, said):
-    """`timeout` is LiteLLM's; past it the client is told, however far the reply has come."""
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_provider_that_falls_silent(providers, script, model, stream, said, shape):
+    """`timeout` and `stream_timeout` are LiteLLM's; past them the client is told, however far the reply has come. They are the
+    target's own: others in the same config may take an hour."""
     standin = providers[model]
     slow = entry("slow", f"{model}/{standin.model}", script.base + standin.base_path, timeout=1, stream_timeout=1)
-    spare = entry("openai", "openai/gpt-4o", providers["openai"].api_base)
-    # Between two events of a stream that has begun, the longest timeout of the config counts, the general one among them.
-    config = {"model_list": [slow, spare], "litellm_settings": {"num_retries": 0, "request_timeout": 1}}
-    with start("roles", config) as gateway, unharmed(gateway):
+    config = {"model_list": [slow, entry("openai", "openai/gpt-4o", providers["openai"].api_base)], "litellm_settings": {"num_retries": 0}}
+    with start(shape, config) as gateway, unharmed(gateway):
         script.then(Reply(200, JSON, (half(model), STALL)) if said and not stream else stream_reply(*begun(model), STALL) if said else raw_reply(STALL))
         body = {"model": "slow", "messages": HELLO, "stream": stream}
         try:
@@ -232,6 +232,17 @@ def test_a_provider_that_falls_silent(providers, script, model, stream, said):
             if not (said and stream):
                 assert_openai_error(answer, 408, 504)
         script.wait_for_departures(1)
+        if said and stream:
+            gateway.wait_for_total("dragoman_errors", 1, **{"dragoman_class": "timeout"})
+
+
+def test_a_stream_that_goes_on_slowly_is_not_silent(providers, script):
+    """Each piece starts the time anew."""
+    slow = entry("slow", "openai/gpt-4o", script.base + providers["openai"].base_path, stream_timeout=1)
+    first, rest = EVENTS["openai"]("m")
+    with start("roles", {"model_list": [slow]}) as gateway:
+        script.then(stream_reply(*first, *(step for _ in range(6) for step in (Wait(0.5), ": a comment\n\n")), *rest))
+        assert events_of(HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": "slow", "messages": HELLO, "stream": True}).text)[-1] == "[DONE]"
 
 
 def test_a_provider_that_is_not_there(providers):

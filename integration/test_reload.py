@@ -1,165 +1,97 @@
-"""A config that changes while it runs: what it says is live within two seconds, and nobody who is being served notices."""
+"""A filter whose VM fails: the client gets a clear 503, a stat tells it, and the next VM serves on.
+
+What is rendered is run as it is, but for the filter: the probe takes its place, as nothing makes Dragoman's own panic.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
-import threading
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import yaml
-from gateway import HTTP, Dragoman
-from standins.scripted import Scripted, Until, json_reply, stream_reply
-
-COMPLETION = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-}
-GOOD = json_reply(COMPLETION)
+from checks import assert_openai_error
+from envoys import PROBE
+from gateway import COMMAND, HTTP, Envoy, envoy_version
+from standins.scripted import Scripted, json_reply
 
 
-def chunk(text: str, finish: str | None = None) -> dict:
-    return {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+def filters(node: Any) -> Iterator[dict[str, Any]]:
+    """The plugin configurations anywhere in a bootstrap."""
+    if isinstance(node, dict):
+        if str(node.get("@type", "")).endswith("wasm.v3.Wasm"):
+            yield node["config"]
+        for inner in node.values():
+            yield from filters(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from filters(inner)
 
 
-def model(name: str, provider: Scripted, key: str = "sk-first") -> dict:
-    return {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": provider.base + "/v1", "api_key": key}}
+def rendered(home: pathlib.Path, role: str, base: str, words: dict[str, str]) -> dict[str, Any]:
+    """What the command renders, with the probe in the filter's place; `words` are what it does as each plugin."""
+    config = home / "config.yaml"
+    params = {"model": "openai/gpt-4o", "api_base": base, "api_key": "os.environ/PROVIDER_KEY"}
+    config.write_text(yaml.safe_dump({"model_list": [{"model_name": "m", "litellm_params": params}]}))
+    version = ".".join(str(part) for part in envoy_version()[:2])
+    where = ["--config", config, "--out", home, "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:2"]
+    subprocess.run([COMMAND, "render", "envoy", "--role", role, "--envoy-version", version, *where], check=True, capture_output=True)
+    bootstrap = yaml.safe_load((home / "envoy.yaml").read_text())
+    for plugin in filters(bootstrap):
+        plugin["vm_config"]["code"]["local"]["filename"] = str(PROBE)
+        plugin["vm_config"].pop("environment_variables", None)
+        plugin["configuration"]["value"] = words[plugin["name"]]
+    bootstrap["admin"]["address"]["socket_address"]["port_value"] = "@ADMIN_PORT@"
+    bootstrap["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = "@PORT@"
+    return bootstrap
 
 
-@pytest.fixture
-def providers() -> Iterator[tuple[Scripted, Scripted]]:
-    with Scripted() as one, Scripted() as other:
-        yield one, other
+def served(envoy: Envoy, path: str = "/") -> httpx.Response:
+    """The first answer that isn't a 503 of a VM that waits to be made: one is made at most once in a second."""
+    end = time.monotonic() + 10
+    while (answer := HTTP.post(envoy.base_url + path, content=b"x")).status_code == 503:
+        assert_openai_error(answer, 503)
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.05)
+    return answer
 
 
-def ask(running: Dragoman, name: str, **more: Any) -> httpx.Response:
-    return HTTP.post(running.base_url + "/v1/chat/completions", json={"model": name, "messages": [{"role": "user", "content": "Hi"}], **more})
+def assert_clear(answer: httpx.Response) -> None:
+    error = assert_openai_error(answer, 503)
+    assert (error["type"], error["code"]) == ("server_error", "service_unavailable")
+    assert "try again" in error["message"]
+    assert answer.headers["retry-after"] == "1"
 
 
-def models(running: Dragoman) -> list[str]:
-    return [entry["id"] for entry in HTTP.get(running.base_url + "/v1/models").json()["data"]]
+@pytest.mark.parametrize("role", ["upstream", "inline"])
+def test_a_filter_that_fails_says_so_and_starts_anew(tmp_path, role):
+    words = {"dragoman": "gate panic-at:/panic answer", "dragoman_upstream": "up"}
+    with Envoy(rendered(tmp_path, role, "http://127.0.0.1:9/v1", words)) as envoy:
+        assert served(envoy).text == "answered"
+        assert_clear(HTTP.post(envoy.base_url + "/panic", content=b"x"))
+        assert "panicked" in envoy.log()
+        assert served(envoy).text == "answered"
+        assert envoy.stat("wasm.dragoman.vm_reload_success") == 1
+        # Whoever comes while it waits to be made is told the same, and counted.
+        for _ in range(2):
+            assert_clear(HTTP.post(envoy.base_url + "/panic", content=b"x"))
+        assert envoy.stat("wasm.dragoman.vm_reload_backoff") >= 1
+        assert served(envoy).text == "answered"
 
 
-def change(running: Dragoman, config: dict | str) -> None:
-    """Puts a config in the place of the one that runs, as an editor does."""
-    file = running.home / "config.yaml"
-    new = file.with_suffix(".new")
-    new.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
-    os.replace(new, file)
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> float:
-    begin = time.monotonic()
-    while not true():
-        assert time.monotonic() - begin < seconds
-        time.sleep(0.02)
-    return time.monotonic() - begin
-
-
-def config(*entries: dict, **more: Any) -> dict:
-    return {"model_list": list(entries), "litellm_settings": {"num_retries": 0}, **more}
-
-
-def stream(running: Dragoman, name: str) -> tuple[threading.Thread, list[str]]:
-    """A stream that is read in a thread of its own: the thread, and the lines that it has read."""
-    lines: list[str] = []
-
-    def read() -> None:
-        body = {"model": name, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-        with httpx.stream("POST", running.base_url + "/v1/chat/completions", json=body, timeout=60) as reply:
-            lines.extend(line for line in reply.iter_lines() if line)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    return thread, lines
-
-
-def test_a_changed_config_is_live_and_running_streams_go_on(providers: tuple[Scripted, Scripted]) -> None:
-    one, other = providers
-    more = threading.Event()
-    with Dragoman(config(model("a", one), model("b", one))) as running:
-        envoy = running.envoy_pid
-        one.then(stream_reply(chunk("Hel"), Until(more), chunk("lo", "stop"), "data: [DONE]\n\n"), GOOD)
-        thread, lines = stream(running, "a")
-        wait_until(lambda: len(one.requests) == 1)
-        assert ask(running, "b").status_code == 200
-        # Even the provider that the stream comes from has gone from the config.
-        change(running, config(model("c", other)))
-        took = wait_until(lambda: models(running) == ["c"])
-        said = running.wait_for_log("config.yaml is live, after")
-        other.then(GOOD)
-        assert ask(running, "c").status_code == 200
-        assert ask(running, "b").status_code == 404
-        # Two seconds are promised on a machine that has nothing else to do; what is told there is what Envoy took.
-        assert took < 10, said
-        # The stream's counters are those of before.
-        running.wait_for_total("dragoman_requests", 1, dragoman_route="b")
-        more.set()
-        thread.join(20)
-        assert lines[-1] == "data: [DONE]" and json.loads(lines[-2].removeprefix("data: "))["choices"][0]["delta"]["content"] == "lo"
-        running.wait_for_total("dragoman_requests", 1, dragoman_route="a")
-        assert running.envoy_pid == envoy
-        assert running.stat("listener_manager.total_listeners_draining") == 0
-
-
-def test_a_wrong_config_is_refused_in_the_words_of_check_and_the_old_one_stays(providers: tuple[Scripted, Scripted]) -> None:
-    one, _ = providers
-    with Dragoman(config(model("a", one))) as running:
-        change(running, "model_list:\n- model_name: m\n  litellm_params: {model: opnai/x}\n")
-        said = running.wait_for_log("is not live, what ran before goes on: it has problems")
-        assert "config.yaml:3: error: model_list[0].litellm_params.model 'opnai' is no provider" in said
-        change(running, "model_list: [")
-        running.wait_for_log("is not live, what ran before goes on", times=2)
-        one.then(GOOD)
-        assert models(running) == ["a"] and ask(running, "a").status_code == 200
-        change(running, config(model("b", one)))
-        wait_until(lambda: models(running) == ["b"])
-
-
-def test_what_envoy_refuses_is_not_live_and_everything_goes_back(providers: tuple[Scripted, Scripted], tmp_path: pathlib.Path) -> None:
-    one, other = providers
-    roots = tmp_path / "roots.pem"
-    roots.write_text("no certificate")
-    with Dragoman(config(model("a", one)), options=["--concurrency", "1", "--roots", str(roots)]) as running:
-        entry = model("b", other)
-        entry["litellm_params"]["api_base"] = "https://127.0.0.1:1/v1"
-        change(running, config(model("a", one), entry))
-        said = running.wait_for_log("is not live, what ran before goes on: Envoy refuses clusters.json")
-        assert "roots.pem" in said
-        one.then(GOOD)
-        assert models(running) == ["a"] and ask(running, "a").status_code == 200
-
-
-def test_a_new_secret_reaches_a_next_envoy_while_the_first_finishes_its_streams(providers: tuple[Scripted, Scripted]) -> None:
-    one, _ = providers
-    more = threading.Event()
-    with Dragoman(config(model("a", one))) as running:
-        first = running.envoy_pid
-        one.then(GOOD, stream_reply(chunk("Hel"), Until(more), chunk("lo", "stop"), "data: [DONE]\n\n"))
-        assert ask(running, "a").status_code == 200
-        running.wait_for_total("dragoman_requests", 1, dragoman_route="a")
-        thread, lines = stream(running, "a")
-        wait_until(lambda: len(one.requests) == 2)
-        change(running, config(model("a", one, "sk-second")))
-        said = running.wait_for_log("config.yaml is live, after")
-        one.then(GOOD)
-        assert ask(running, "a").status_code == 200, said
-        assert [request.header("authorization") for request in one.requests] == ["Bearer sk-first", "Bearer sk-first", "Bearer sk-second"]
-        # The next Envoy goes on counting where the first was.
-        running.wait_for_total("dragoman_requests", 2, dragoman_route="a")
-        more.set()
-        thread.join(20)
-        assert lines[-1] == "data: [DONE]"
-        assert pathlib.Path(f"/proc/{first}").exists()
-        for file in pathlib.Path("/proc").glob(f"{running.pid}/task/*/children"):
-            assert len(file.read_text().split()) in (0, 2)
-    assert not pathlib.Path(f"/proc/{first}").exists()
+def test_an_attempt_that_fails_says_so_and_both_roles_share_the_next_vm(tmp_path):
+    """What one role leaves in memory the other finds, in the new VM too."""
+    words = {"dragoman": "gate say:remembered", "dragoman_upstream": "up panic-at:/panic hear"}
+    with Scripted(json_reply({"fine": True}), json_reply({"fine": True})) as provider:
+        bootstrap = rendered(tmp_path, "upstream", provider.base + "/v1", words)
+        [cluster] = bootstrap["static_resources"]["clusters"]
+        words["dragoman"] += f" cluster:{cluster['name']}"
+        with Envoy(rendered(tmp_path, "upstream", provider.base + "/v1", words)) as envoy:
+            assert served(envoy).json() == {"fine": True}
+            assert_clear(HTTP.post(envoy.base_url + "/panic", content=b"x"))
+            assert served(envoy).json() == {"fine": True}
+            assert [request.header("x-probe-memory") for request in provider.requests] == ["remembered"] * 2

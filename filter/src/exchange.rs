@@ -10,6 +10,7 @@ use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
 use crate::ledger;
+use crate::silence;
 use crate::token;
 
 /// Whether a header of the client's goes on to the provider: these few, and no credential, no cookie, none of ours.
@@ -31,21 +32,28 @@ pub struct Exchange {
     attempt: Attempt,
     /// The gateway context whose stream this is.
     stream: u32,
+    /// The attempt's own context.
+    context: u32,
+    /// What the client asked for.
+    endpoint: Endpoint,
     /// The attempt's place in the stream's entry.
     place: usize,
     /// Whether a stream's first output is still to come.
     awaiting: bool,
     /// Whether the reply's head waits for its body.
     holding: bool,
+    /// Whether it is watched for silence.
+    watched: bool,
 }
 
 impl Exchange {
-    /// Makes the native request and puts it in the client's place. `headers` are the client's.
+    /// Makes the native request and puts it in the client's place. `headers` are the client's; the contexts are the
+    /// gateway's and the attempt's own.
     pub fn begin(
         target: Rc<Target>,
         request: &Request,
         headers: &[(String, String)],
-        stream: u32,
+        (stream, context): (u32, u32),
         hold_heads: bool,
     ) -> Result<Self, Error> {
         let id = format!("chatcmpl-{:016x}", host::random());
@@ -72,7 +80,8 @@ impl Exchange {
         host::set_headers(Half::Request, native);
         host::set_body(Half::Request, &outgoing.body);
         let awaiting = attempt.streams();
-        Ok(Self { attempt, stream, place, awaiting, holding: false })
+        let endpoint = request.endpoint;
+        Ok(Self { attempt, stream, context, endpoint, place, awaiting, holding: false, watched: false })
     }
 
     /// The reply's head has come.
@@ -87,6 +96,8 @@ impl Exchange {
         self.holding = plan.hold;
         if end {
             self.report(end);
+        } else {
+            self.watch();
         }
         if plan.hold { Action::Pause } else { Action::Continue }
     }
@@ -103,7 +114,21 @@ impl Exchange {
             self.holding = false;
         }
         self.report(end);
+        if self.watched {
+            silence::moved(self.context, self.holding && self.context == self.stream);
+        }
         if self.holding { Action::Pause } else { Action::Continue }
+    }
+
+    /// Has the reply watched for silence. Where the roles are apart, Envoy's limit on an attempt counts until the head goes
+    /// on: the router does not see a head that the upstream role holds, but does one that the inline role does.
+    fn watch(&mut self) {
+        let inline = self.context == self.stream;
+        if let Some(limit) = self.attempt.silence_ms().filter(|_| inline || self.attempt.streams()) {
+            silence::watch(self.context, (self.stream, self.place), self.endpoint, limit);
+            silence::moved(self.context, self.holding && inline);
+            self.watched = true;
+        }
     }
 
     /// Whether the reply's head waits for its body.
@@ -133,6 +158,14 @@ impl Exchange {
                 tried.ended = Some(now);
             }
         });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.watched {
+            silence::forget(self.context);
+        }
     }
 }
 

@@ -118,7 +118,7 @@ impl Stream {
         if self.inline {
             ledger::open(self.id, None);
             let target = Rc::clone(target);
-            self.exchange = Some(Exchange::begin(target, &request, &headers, self.id, false)?);
+            self.exchange = Some(Exchange::begin(target, &request, &headers, (self.id, self.id), false)?);
         } else {
             ledger::open(self.id, Some(headers));
             let target = |place: &usize| gateway.targets.get(*place).map(Rc::clone);

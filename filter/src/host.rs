@@ -108,6 +108,16 @@ pub fn seconds() -> u64 {
     now() / 1_000_000_000
 }
 
+/// Makes what follows in this callback be about another context; false when that is gone.
+pub fn speak_for(context: u32) -> bool {
+    hostcalls::set_effective_context(context).is_ok()
+}
+
+/// Ends the stream: its client sees it break off.
+pub fn end_stream() {
+    log_failure("close_stream", hostcalls::reset_http_response());
+}
+
 /// Has the root context tick.
 pub fn tick_every(period: Duration) {
     log_failure("set_tick_period", hostcalls::set_tick_period(period));

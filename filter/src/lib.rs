@@ -7,6 +7,7 @@ mod host;
 mod ledger;
 mod root;
 mod settle;
+mod silence;
 mod stats;
 mod token;
 mod upstream;

@@ -9,6 +9,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::gateway::Stream;
 use crate::host;
+use crate::silence;
 use crate::token::Tokens;
 use crate::upstream::{Habits, Upstream};
 
@@ -84,6 +85,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.tokens.tick();
+        // Last, as it speaks for other contexts.
+        silence::tick();
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -94,7 +97,7 @@ impl RootContext for Root {
         Some(match &self.plugin {
             Plugin::Off => Box::new(Idle),
             Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
-            Plugin::Upstream(habits) => Box::new(Upstream::new(*habits)),
+            Plugin::Upstream(habits) => Box::new(Upstream::new(id, *habits)),
         })
     }
 }

@@ -37,6 +37,7 @@ pub struct Habits {
 
 /// One attempt.
 pub struct Upstream {
+    id: u32,
     habits: Habits,
     exchange: Option<Exchange>,
     start: Option<Start>,
@@ -54,8 +55,8 @@ struct Start {
 
 impl Upstream {
     /// A context for an attempt that is about to begin.
-    pub const fn new(habits: Habits) -> Self {
-        Self { habits, exchange: None, start: None, endpoint: Endpoint::Chat, size: 0 }
+    pub const fn new(id: u32, habits: Habits) -> Self {
+        Self { id, habits, exchange: None, start: None, endpoint: Endpoint::Chat, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
@@ -69,7 +70,8 @@ impl Upstream {
         };
         let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
         let headers = headers.unwrap_or_else(|| host::headers(Half::Request));
-        self.exchange = Some(Exchange::begin(target, &request, &headers, stream, self.habits.hold_heads)?);
+        self.exchange =
+            Some(Exchange::begin(target, &request, &headers, (stream, self.id), self.habits.hold_heads)?);
         Ok(())
     }
 }

@@ -66,7 +66,6 @@ INTENDED = [
         "Google's name for a function's output is `output`: https://ai.google.dev/api/caching#FunctionResponse",
     ),
     Intended("gemini", "loop-no-arguments", "-contents.1.parts.0.functionCall.args.type", 'LiteLLM makes {"type": "object"} of no arguments (a bug).'),
-    Intended("gemini", "image-detail", "-generationConfig", "The resolution of all pictures, from the detail of one."),
     Intended("gemini", "image-away", "-refused", "Gemini fetches pictures itself. LiteLLM downloads them first."),
     Intended(
         "gemini", "schema-refs", "-generationConfig.responseJsonSchema.$defs -generationConfig.responseJsonSchema.properties.home.$ref +generationConfig.responseJsonSchema.properties.home.*",
@@ -75,6 +74,7 @@ INTENDED = [
     Intended("gemini", "top-logprobs", "-refused", "Gemini has `logprobs`, the number, beside `responseLogprobs`."),
     # --- Bedrock's language. ---
     Intended("bedrock-claude bedrock-nova", "*", "-inferenceConfig", "Nothing to say."),
+    Intended("bedrock-claude bedrock-nova", "user", "+requestMetadata", "Who asked is told to whoever reads the invocation logs. LiteLLM loses it."),
     Intended(
         "bedrock-claude bedrock-nova", "tool-bare", "-toolConfig.tools.0.toolSpec.description -toolConfig.tools.0.toolSpec.inputSchema.json.required",
         "A description and a list that the client did not give: Converse needs neither.",

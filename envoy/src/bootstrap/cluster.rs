@@ -16,8 +16,10 @@ const NO_LIMIT: u32 = 1_000_000;
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
     let places = &plan.clusters.places;
-    let mut clusters: Vec<Value> =
-        places.iter().flat_map(|place| place.names().map(|name| place_cluster(name, place, site))).collect();
+    let mut clusters: Vec<Value> = places
+        .iter()
+        .flat_map(|place| place.names().map(|name| place_cluster(name, place, plan, site)))
+        .collect();
     if site.role != Role::Inline {
         clusters.extend(plan.clusters.sequences.iter().map(|walk| sequence_cluster(walk, plan, site)));
     }
@@ -26,7 +28,7 @@ pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
 }
 
 /// The cluster `name` of one address.
-fn place_cluster(name: &str, place: &Place, site: &Site) -> Value {
+fn place_cluster(name: &str, place: &Place, plan: &Plan, site: &Site) -> Value {
     let host = bare(&place.address.host);
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     let mut cluster = json!({
@@ -43,7 +45,7 @@ fn place_cluster(name: &str, place: &Place, site: &Site) -> Value {
                 "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"address": place.address.origin()}}},
             }]}],
         },
-        "typed_extension_protocol_options": protocol(place.address.tls, upstream_filters(place.signing.as_ref(), site)),
+        "typed_extension_protocol_options": protocol(place.address.tls, upstream_filters(place.signing.as_ref(), plan, site)),
     });
     let Some(object) = cluster.as_object_mut() else { return cluster };
     if is_address {
@@ -138,7 +140,7 @@ fn sequence_cluster(walk: &Sequence, plan: &Plan, site: &Site) -> Value {
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
     });
     // Envoy takes the filters of the cluster that the route names. All members have the same: see `convert::aws`.
-    if let Some(filters) = upstream_filters(walk.signing.as_ref(), site)
+    if let Some(filters) = upstream_filters(walk.signing.as_ref(), plan, site)
         && let Some(cluster) = cluster.as_object_mut()
     {
         let tls = plan.clusters.places.iter().any(|place| place.signing == walk.signing && place.address.tls);
@@ -148,12 +150,12 @@ fn sequence_cluster(walk: &Sequence, plan: &Plan, site: &Site) -> Value {
 }
 
 /// The filters of a cluster that needs others than the router's, which they replace.
-fn upstream_filters(signing: Option<&Scope>, site: &Site) -> Option<Value> {
+fn upstream_filters(signing: Option<&Scope>, plan: &Plan, site: &Site) -> Option<Value> {
     let signing = aws_request_signing(signing?);
     let codec = filter::upstream_codec();
     Some(match site.role {
         Role::Inline => json!([signing, codec]),
-        _ => json!([filter::upstream(site), signing, codec]),
+        _ => json!([filter::upstream(plan, site), signing, codec]),
     })
 }
 

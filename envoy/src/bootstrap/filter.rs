@@ -1,6 +1,6 @@
 //! The Wasm filter in its roles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig};
 use dragoman_core::meter::ModelInfo;
@@ -53,7 +53,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
     if let Some(config) = config.as_object_mut() {
         config.insert("targets".to_owned(), serde_json::to_value(targets).unwrap_or_default());
     }
-    wasm("dragoman", &config, site)
+    wasm("dragoman", &config, plan, site)
 }
 
 /// What is known about the models that targets with a `*` can come to serve, and those that answer under names of the
@@ -75,14 +75,14 @@ fn differs(milliseconds: u64, usual: u64) -> Option<u64> {
 }
 
 /// The filter in the router. It is the same for all clusters, as the gateway leaves in memory what differs.
-pub fn upstream(site: &Site) -> Value {
+pub fn upstream(plan: &Plan, site: &Site) -> Value {
     let config = PluginConfig {
         hold_heads: site.version.holds_heads(),
         share_bodies: true,
         share_targets: true,
         ..PluginConfig::of(Role::Upstream)
     };
-    wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), site)
+    wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)
 }
 
 /// Envoy's own last filter on the way to a provider.
@@ -91,16 +91,17 @@ pub fn upstream_codec() -> Value {
     json!({"name": "envoy.filters.http.upstream_codec", "typed_config": codec})
 }
 
-fn wasm(name: &str, config: &Value, site: &Site) -> Value {
+fn wasm(name: &str, config: &Value, plan: &Plan, site: &Site) -> Value {
     let mut vm = json!({
         "vm_id": VM_ID,
         "runtime": "envoy.wasm.runtime.v8",
         "code": {"local": {"filename": site.wasm}},
     });
-    if !site.variables.is_empty()
+    let needed: &BTreeSet<String> = plan.secrets.needed();
+    if !needed.is_empty()
         && let Some(vm) = vm.as_object_mut()
     {
-        vm.insert("environment_variables".to_owned(), json!({"host_env_keys": site.variables}));
+        vm.insert("environment_variables".to_owned(), json!({"host_env_keys": needed}));
     }
     let plugin = json!({
         "name": name,

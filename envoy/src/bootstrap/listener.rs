@@ -64,13 +64,13 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
             "initial_connection_window_size": 1_048_576,
         },
         // A provider may think for an hour before its first byte.
-        "stream_idle_timeout": duration(longest(plan)),
+        "stream_idle_timeout": duration(plan.longest_ms()),
         "request_headers_timeout": "15s",
         // How long a client may take to send its request; a body of the limit at 1 Mbit/s fits.
         "request_timeout": "300s",
         "http_filters": [
             filter::gateway(plan, site),
-            router(site),
+            router(plan, site),
         ],
         "route_config": {
             "name": "dragoman",
@@ -81,16 +81,14 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         if site.access_log {
             manager.insert("access_log".to_owned(), json!([access_log()]));
         }
-        if site.role == Role::Inline {
-            manager.insert("local_reply_config".to_owned(), local_replies());
-        }
+        manager.insert("local_reply_config".to_owned(), local_replies(site));
     }
     manager
 }
 
 /// The router, with the upstream role in it. It runs once for each attempt whatever the cluster is; on each cluster it would
 /// be configured thousands of times, and Envoy hashes the whole filter each time.
-pub fn router(site: &Site) -> Value {
+pub fn router(plan: &Plan, site: &Site) -> Value {
     // Providers and clients have no use for Envoy's own headers.
     let mut router = json!({"suppress_envoy_headers": true});
     if site.role != Role::Inline
@@ -98,21 +96,36 @@ pub fn router(site: &Site) -> Value {
     {
         router.insert(
             "upstream_http_filters".to_owned(),
-            json!([filter::upstream(site), filter::upstream_codec()]),
+            json!([filter::upstream(plan, site), filter::upstream_codec()]),
         );
     }
     let router = typed("envoy.extensions.filters.http.router.v3.Router", router);
     json!({"name": "envoy.filters.http.router", "typed_config": router})
 }
 
-/// A provider that breaks off while the inline filter holds its reply's head gets Envoy to answer past all filters: here
-/// that answer gets OpenAI's form. The filter's own answers bear no response flag and stay as they are.
-fn local_replies() -> Value {
-    let error = json!({"message": "%LOCAL_REPLY_BODY%", "type": "server_error", "param": null, "code": "bad_gateway"});
-    json!({"mappers": [{
-        "filter": {"response_flag_filter": {}},
-        "body_format_override": {"json_format": {"error": error}},
-    }]})
+/// What Envoy answers past all filters gets OpenAI's form here.
+pub fn local_replies(site: &Site) -> Value {
+    let error = |message: &str, code: &str| json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}});
+    // The filter's VM has failed: Envoy makes a new one, at most once in a second, and says nothing to the client. No flag
+    // tells it, so the reason is asked for.
+    let failed = typed(
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        json!({"expression": "response.code_details == 'wasm_fail_stream'"}),
+    );
+    let mut mappers = vec![json!({
+        "filter": {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": failed}},
+        "body_format_override": {"json_format": error("The gateway failed and starts anew: try again.", "service_unavailable")},
+        "headers_to_add": [{"header": {"key": "retry-after", "value": "1"}}],
+    })];
+    if site.role == Role::Inline {
+        // A provider that breaks off while the inline filter holds its reply's head. The filter's own answers bear no
+        // response flag and stay as they are.
+        mappers.push(json!({
+            "filter": {"response_flag_filter": {}},
+            "body_format_override": {"json_format": error("%LOCAL_REPLY_BODY%", "bad_gateway")},
+        }));
+    }
+    json!({"mappers": mappers})
 }
 
 /// The filter alone names clusters.
@@ -131,7 +144,7 @@ pub fn route(plan: &Plan, site: &Site) -> Value {
         "cluster_header": CLUSTER_HEADER,
         // No limit over all attempts, and no limit to a stream that flows: each attempt has its own, below.
         "timeout": "0s",
-        "idle_timeout": duration(longest(plan)),
+        "idle_timeout": duration(plan.longest_ms()),
         "retry_policy": retry_policy(plan, site),
     });
     json!({
@@ -177,12 +190,6 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
         );
     }
     policy
-}
-
-/// The longest time that any target may take.
-fn longest(plan: &Plan) -> u64 {
-    let timeouts = plan.targets.iter().flat_map(|target| [target.timeout_ms, target.stream_timeout_ms]);
-    timeouts.chain([plan.timeout_ms]).max().unwrap_or_default()
 }
 
 /// A line of JSON for every request. No header of a client's or provider's is in it, so no key can be.

@@ -5,7 +5,6 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge>
 
 mod cluster;
-pub mod discovery;
 mod filter;
 mod listener;
 mod process;
@@ -13,7 +12,6 @@ mod process;
 mod tests;
 pub mod text;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dragoman_core::config::Role;
@@ -39,8 +37,6 @@ pub struct Site {
     pub role: Role,
     /// Whether a line is written for every request.
     pub access_log: bool,
-    /// The environment variables of Envoy's process that the filter may read.
-    pub variables: BTreeSet<String>,
 }
 
 /// A whole bootstrap.
@@ -54,8 +50,6 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "clusters": cluster::clusters(plan, site),
         },
         "stats_config": process::stats(),
-        // A cluster's statistics take more memory than the cluster: they come with its first request.
-        "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "overload_manager": process::overload_manager(),
     })
 }
@@ -68,7 +62,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             "http_filter.yaml",
             "Goes into the http_filters of an HttpConnectionManager, in the place of the router.\n\
              No filter that changes bodies may come between the two: the second reads what the first has kept.",
-            json!([filter::gateway(plan, site), listener::router(site)]),
+            json!([filter::gateway(plan, site), listener::router(plan, site)]),
         ),
         (
             "route.yaml",
@@ -80,6 +74,11 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             "early_header_mutation.yaml",
             "Goes into the HttpConnectionManager: no client may name a cluster.",
             json!({"early_header_mutation_extensions": listener::early_header_mutation()}),
+        ),
+        (
+            "local_reply_config.yaml",
+            "Goes into the HttpConnectionManager: what Envoy answers past the filter gets OpenAI's form.",
+            json!({"local_reply_config": listener::local_replies(site)}),
         ),
         (
             "clusters.yaml",

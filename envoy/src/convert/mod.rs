@@ -125,6 +125,12 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         }
     }
     target::name_them(&mut targets, &names);
+    let longest = longest(&targets, timeout);
+    for target in &mut targets {
+        let shorter = |own: u64| (own < longest).then_some(own);
+        target.config.stream_silence_ms = shorter(target.stream_timeout_ms);
+        target.config.silence_ms = shorter(target.timeout_ms);
+    }
     target::distinct(&targets, &read.node, problems);
     let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
     let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
@@ -141,6 +147,20 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         retries,
         access_log: config.litellm_settings.json_logs,
         secrets,
+    }
+}
+
+/// The longest time that any target may take, in milliseconds; `usual` is what they may unless they say otherwise.
+fn longest(targets: &[Deployment], usual: u64) -> u64 {
+    let timeouts = targets.iter().flat_map(|target| [target.timeout_ms, target.stream_timeout_ms]);
+    timeouts.chain([usual]).max().unwrap_or_default()
+}
+
+impl Plan {
+    /// The longest time that any target may take, in milliseconds.
+    #[must_use]
+    pub fn longest_ms(&self) -> u64 {
+        longest(&self.targets, self.timeout_ms)
     }
 }
 

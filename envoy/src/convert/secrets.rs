@@ -23,8 +23,6 @@ pub struct Secrets {
     needed: BTreeSet<String>,
     /// Made for secrets that stand in the config, by their names.
     generated: BTreeMap<String, String>,
-    /// Made for secrets of an earlier reading.
-    remembered: BTreeMap<String, String>,
     /// Needed but not set: the name, and where it is needed.
     missing: Vec<(String, Place, String)>,
 }
@@ -37,7 +35,6 @@ impl Secrets {
             own: environment.own().clone(),
             needed: BTreeSet::new(),
             generated: BTreeMap::new(),
-            remembered: environment.remembered().clone(),
             missing: Vec::new(),
         }
     }
@@ -60,19 +57,14 @@ impl Secrets {
             problems.error(at, key, "must not hold line breaks");
             return None;
         }
-        let mut known = self.generated.iter().chain(&self.remembered);
-        let name = known.find(|(_, known)| *known == value).map(|(name, _)| name.clone());
-        let name = name.unwrap_or_else(|| self.fresh());
-        self.generated.insert(name.clone(), value.to_owned());
+        let known = self.generated.iter().find(|(_, known)| *known == value).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
+            let name = format!("{GENERATED}{}", self.generated.len() + 1);
+            self.generated.insert(name.clone(), value.to_owned());
+            name
+        });
         self.needed.insert(name.clone());
         Some(Setting::Env { env: name })
-    }
-
-    /// The name of a variable that stands for no secret yet.
-    fn fresh(&self) -> String {
-        let taken = |name: &String| self.generated.contains_key(name) || self.remembered.contains_key(name);
-        let mut names = (self.generated.len() + 1..).map(|number| format!("{GENERATED}{number}"));
-        names.find(|name| !taken(name)).unwrap_or_default()
     }
 
     /// A variable that the filter reads.
@@ -103,10 +95,9 @@ impl Secrets {
         &self.needed
     }
 
-    /// The variables that stand for secrets of the config itself.
-    #[must_use]
-    pub const fn generated(&self) -> &BTreeMap<String, String> {
-        &self.generated
+    /// The names of variables that stand for secrets of the config itself.
+    pub fn generated(&self) -> impl Iterator<Item = &str> {
+        self.generated.keys().map(String::as_str)
     }
 
     /// The variables that Envoy's process must be given, with their values.

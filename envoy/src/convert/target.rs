@@ -156,7 +156,9 @@ impl Entry<'_> {
             .map(|(beginning, row)| (row, format!("{beginning}*"), format!("{beginning}*")));
         let mut found = Vec::new();
         for (row, route, upstream) in prefixed.chain(bare) {
-            if row.base.is_empty() || row.key_env.iter().all(|name| self.environment.value(name).is_none()) {
+            let set = |name: &&str| self.environment.value(name).is_some();
+            let signed = matches!(row.auth, Auth::SigV4 { .. }) && set(&aws::ACCESS_KEY_ID.1);
+            if row.base.is_empty() || !(signed || row.key_env.iter().any(set)) {
                 continue;
             }
             // A vendor that lacks more than its key is not meant.
@@ -212,6 +214,8 @@ impl Entry<'_> {
             settings,
             max_output_tokens: info.max_output_tokens.or(info.max_tokens),
             info: None,
+            stream_silence_ms: None,
+            silence_ms: None,
         };
         let info = self.info(&config);
         let config = TargetConfig { info, ..config };

@@ -140,7 +140,9 @@ fn wildcards_and_prefixed_names() {
 fn a_star_for_everything_is_every_provider_whose_key_is_there() {
     let plan = plan("model_list:\n- model_name: '*'\n  litellm_params: {model: '*'}\n");
     let routes = routes(&plan);
-    for expected in ["openai/* 1:*", "anthropic/* 1:*", "gpt-* 1:gpt-*", "claude-* 1:claude-*"] {
+    for expected in
+        ["openai/* 1:*", "anthropic/* 1:*", "bedrock/* 1:*", "gpt-* 1:gpt-*", "claude-* 1:claude-*"]
+    {
         assert!(routes.iter().any(|route| route == expected), "{expected} is not in {routes:?}");
     }
     assert!(!routes.iter().any(|route| route.starts_with("groq")), "{routes:?}");

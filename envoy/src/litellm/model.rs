@@ -51,7 +51,7 @@ pub struct LitellmParams {
     #[serde(default)]
     #[schemars(range(min = 0.001))]
     pub timeout: Option<f64>,
-    /// How long the first token of a stream may take, in seconds.
+    /// How long the first token of a stream may take, and how long it may fall silent after that, in seconds.
     #[serde(default)]
     #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,

@@ -52,7 +52,7 @@ pub struct RouterSettings {
     /// The same as `litellm_settings.request_timeout`, in seconds; `litellm_settings.request_timeout` is stronger.
     #[schemars(range(min = 0.001))]
     pub timeout: Option<f64>,
-    /// How long the first token of a stream may take, in seconds.
+    /// How long the first token of a stream may take, and how long it may fall silent after that, in seconds.
     #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,
     /// The least time before the next try, in seconds.

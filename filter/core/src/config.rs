@@ -211,6 +211,12 @@ pub struct TargetConfig {
     /// What is known about the model. The gateway's alone: endpoints carry none of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<ModelInfo>,
+    /// How long a stream may say nothing, in milliseconds, where that is less than Envoy allows all targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_silence_ms: Option<u64>,
+    /// The same for the rest of a whole reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_ms: Option<u64>,
 }
 
 /// A checked target.
@@ -244,6 +250,10 @@ pub struct Target {
     pub max_output_tokens: Option<u64>,
     /// What is known about the model, where the gateway asks.
     pub info: Option<ModelInfo>,
+    /// How long a stream may say nothing, in milliseconds, where that is less than Envoy allows all targets.
+    pub stream_silence_ms: Option<u64>,
+    /// The same for the rest of a whole reply.
+    pub silence_ms: Option<u64>,
     /// Where the target takes any model: the beginnings of those that its vendor serves by another row, as that row's
     /// target.
     pub by_model: Vec<(&'static [&'static str], Rc<Self>)>,
@@ -261,7 +271,10 @@ impl Target {
             Some(Setting::Plain(value)) => Some(value.clone()),
             _ => None,
         };
-        let row = named.for_target(&raw.model, raw.base_url.as_deref().unwrap_or_default(), &given);
+        // An id that tells nothing may have the model behind it told beside it.
+        let base_model = given("base_model");
+        let model = base_model.as_deref().map_or(&*raw.model, |model| model.trim_start_matches("bedrock/"));
+        let row = named.for_target(model, raw.base_url.as_deref().unwrap_or_default(), &given);
         let mut by_model = Vec::new();
         if raw.model.contains('*') {
             for (when, other) in named.instead {
@@ -326,6 +339,8 @@ impl Target {
             settings,
             max_output_tokens: raw.max_output_tokens,
             info: raw.info,
+            stream_silence_ms: raw.stream_silence_ms,
+            silence_ms: raw.silence_ms,
             by_model: Vec::new(),
         })
     }
@@ -353,8 +368,7 @@ impl Target {
             return Rc::clone(target);
         }
         let model = target.filled(asked);
-        let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| model.starts_with(beginning));
-        let other = target.by_model.iter().find(|(beginnings, _)| begins(beginnings));
+        let other = target.by_model.iter().find(|(beginnings, _)| provider::begins(&model, beginnings));
         Rc::clone(other.map_or(target, |(_, other)| other))
     }
 

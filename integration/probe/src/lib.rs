@@ -103,6 +103,15 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(path) = self.argument("panic-at")
+            && self.get_http_request_header(":path").as_deref() == Some(path)
+        {
+            panic!("probe: as it was told");
+        }
+        if self.does("answer") {
+            self.send_http_response(200, vec![("content-type", "text/plain")], Some(b"answered"));
+            return Action::Pause;
+        }
         // Every pass leaves one more mark in the header: attempts see each other's.
         if self.does("mark") {
             let before = self.get_http_request_header("x-probe-marks").unwrap_or_default();
@@ -119,6 +128,9 @@ impl HttpContext for Stream {
         }
         if let Some(name) = self.argument("env") {
             self.tell("x-probe-env", std::env::var(name).ok().map(String::into_bytes));
+        }
+        if let Some(name) = self.argument("cluster") {
+            self.set_http_request_header("x-dragoman-cluster", Some(name));
         }
         if let Some(value) = self.argument("say") {
             self.set_property(vec!["said"], Some(value.as_bytes()));

@@ -155,6 +155,12 @@ impl Attempt {
         self.stream
     }
 
+    /// How long the reply, once its head is there, may say nothing, in milliseconds; `None` leaves that to Envoy.
+    #[must_use]
+    pub fn silence_ms(&self) -> Option<u64> {
+        if self.stream { self.target.stream_silence_ms } else { self.target.silence_ms }
+    }
+
     /// What has been seen of the reply so far.
     #[must_use]
     pub const fn seen(&self) -> &Seen {

@@ -92,7 +92,7 @@ pub enum When {
 impl When {
     fn fits(&self, model: &str, base: &str, setting: &dyn Fn(&str) -> Option<String>) -> bool {
         match self {
-            Self::Model(beginnings) => beginnings.iter().any(|beginning| model.starts_with(beginning)),
+            Self::Model(beginnings) => begins(model, beginnings),
             Self::Base(ending) => base.ends_with(ending) || base.contains(&format!("{ending}/")),
             Self::Host(ending) => {
                 let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
@@ -134,6 +134,13 @@ impl Provider {
         let found = self.instead.iter().find(|(when, _)| when.fits(model, base, setting));
         found.map_or(self, |(_, row)| row)
     }
+}
+
+/// Whether the model's name, or the one at the end of its ARN, begins with one of these.
+#[must_use]
+pub fn begins(model: &str, beginnings: &[&str]) -> bool {
+    let name = if model.starts_with("arn:") { model.rsplit('/').next().unwrap_or(model) } else { model };
+    beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// How a request proves who asks.

@@ -419,19 +419,23 @@ fn service_tier(request: &ChatRequest<'_>, given: &[&str], body: &mut Vec<u8>) -
     Ok(())
 }
 
-/// OpenAI's `metadata` as `requestMetadata`, by which invocation logs are filtered: at most 16 pairs, of the letters that
-/// the service allows. A pair that it would refuse is left out: no answer depends on it.
+/// OpenAI's `metadata` and `user` as `requestMetadata`, by which invocation logs are filtered: at most 16 pairs, of the
+/// letters that the service allows. A pair that it would refuse is left out: no answer depends on it.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/cost-mgmt-request-metadata.html>
 fn request_metadata(request: &ChatRequest<'_>, given: &[&str], body: &mut Vec<u8>) {
-    let Some(metadata) = request.param(Param::Metadata).filter(|_| !given.contains(&"requestMetadata"))
-    else {
+    if given.contains(&"requestMetadata") {
         return;
-    };
+    }
     let legal = |text: &str| {
         text.len() <= 256 && text.chars().all(|c| c.is_ascii_alphanumeric() || " \t\n:_@$#=/+,-.".contains(c))
     };
-    let pairs: Vec<(Str<'_>, Str<'_>)> = metadata
-        .fields()
+    let metadata = request.param(Param::Metadata).map(Json::fields).unwrap_or_default();
+    let named = metadata.iter().any(|(key, _)| key.is("user"));
+    let user = request.param(Param::User).filter(|_| !named).map(|user| (Str::literal("user"), user));
+    // The user first: of seventeen pairs, who asked is the one that is looked for.
+    let pairs: Vec<(Str<'_>, Str<'_>)> = user
         .into_iter()
+        .chain(metadata)
         .filter_map(|(key, value)| Some((key, value.as_str()?)))
         .filter(|(key, value)| !key.is_empty() && legal(&key.plain()) && legal(&value.plain()))
         .take(16)

@@ -50,6 +50,7 @@ impl Dialect for Converse {
             Param::ResponseFormat,
             Param::ReasoningEffort,
             Param::Metadata,
+            Param::User,
             Param::ServiceTier,
             Param::WebSearchOptions,
         ])

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::family::Family;
 use super::params::Written;
-use super::signature;
+use super::{resolution, signature};
 use crate::error::Error;
 use crate::json::{Cursor, FromJson, Json, Kind, Out, Str};
 use crate::openai::message::{DataUrl, Thinking};
@@ -50,7 +50,7 @@ pub(super) fn write(
                 for (offset, message) in spoken {
                     let index = at + offset;
                     if first.role == Role::User {
-                        said(message, index, body)?;
+                        said(message, index, family, body)?;
                     } else {
                         answered(message, index, family, index > turn, body)?;
                     }
@@ -122,14 +122,14 @@ fn text(text: Str<'_>, signature: Option<Str<'_>>, body: &mut Vec<u8>) {
     body.close(b'}');
 }
 
-fn said(message: &Message<'_>, index: usize, body: &mut Vec<u8>) -> Result<(), Error> {
+fn said(message: &Message<'_>, index: usize, family: Family, body: &mut Vec<u8>) -> Result<(), Error> {
     for part in message.content.parts().iter() {
         match part {
             Part::Text { text: said, .. } if said.is_empty() => {}
             Part::Text { text: said, .. } => text(*said, None, body),
             other => {
                 body.open(b'{');
-                media(other, index, body)?;
+                media(other, index, Some(family), body)?;
                 body.close(b'}');
             }
         }
@@ -160,7 +160,7 @@ fn answered(
             Part::Thinking(_) => {}
             other => {
                 body.open(b'{');
-                media(other, index, body)?;
+                media(other, index, Some(family), body)?;
                 body.close(b'}');
             }
         }
@@ -310,7 +310,7 @@ fn function_response(
         body.open(b'[');
         for part in &media_parts {
             body.open(b'{');
-            media(part, index, body)?;
+            media(part, index, None, body)?;
             body.close(b'}');
         }
         body.close(b']');
@@ -320,7 +320,7 @@ fn function_response(
     if !inside {
         for part in media_parts {
             body.open(b'{');
-            media(part, index, body)?;
+            media(part, index, Some(family), body)?;
             body.close(b'}');
         }
     }
@@ -347,11 +347,15 @@ fn response(content: &Content<'_>, failed: bool, body: &mut Vec<u8>) {
     }
 }
 
-/// Writes the inside of a part that is not text.
-fn media(part: &Part<'_>, index: usize, body: &mut Vec<u8>) -> Result<(), Error> {
+/// Writes the inside of a part that is not text; `family` where the part may have a resolution of its own, which a
+/// function's result may not.
+fn media(part: &Part<'_>, index: usize, family: Option<Family>, body: &mut Vec<u8>) -> Result<(), Error> {
     let at = format!("messages[{index}].content");
     match part {
-        Part::Image { url, format, .. } => located(*url, *format, &at, body),
+        Part::Image { url, format, detail, .. } => {
+            located(*url, *format, &at, body)?;
+            family.map_or(Ok(()), |family| resolution::of_part(*detail, index, family, body))
+        }
         Part::Audio { data, format } => {
             let format = format.plain();
             let media_type =

@@ -9,6 +9,7 @@ mod family;
 mod params;
 mod partial;
 mod reply;
+mod resolution;
 mod schema;
 mod signature;
 mod tools;
@@ -73,7 +74,7 @@ impl Dialect for Gemini {
         body.open(b'{');
         content::write(&messages, family, &mut written, body)?;
         tools::write(request, family, to, &mut written, body)?;
-        params::write(request, family, to, body)?;
+        params::write(request, &messages, family, to, body)?;
         params::pass(request, &mut written, body);
         body.close(b'}');
         Ok(())

@@ -3,13 +3,14 @@
 //! Source: <https://ai.google.dev/api/generate-content#generationconfig>.
 
 use super::family::{Family, Generation};
+use super::resolution;
 use super::schema::{self, Form};
 use crate::config::Target;
 use crate::dialect::unsupported;
 use crate::error::Error;
 use crate::json::{Json, Kind, Out, Str};
 use crate::openai::request::wrong;
-use crate::openai::{ChatRequest, Param, ResponseFormat};
+use crate::openai::{ChatRequest, Message, Param, ResponseFormat};
 
 /// The keys of an object that is being written: a client's own must not repeat ours.
 #[derive(Debug, Default)]
@@ -64,6 +65,7 @@ const READ_ELSEWHERE: &[&str] = &["contents", "thinking"];
 /// A client error that names the parameter which is wrong or can't be said.
 pub(super) fn write(
     request: &ChatRequest<'_>,
+    messages: &[Message<'_>],
     family: Family,
     to: &Target,
     body: &mut Vec<u8>,
@@ -101,6 +103,11 @@ pub(super) fn write(
             body.push(b':');
             body.raw(value.text());
         }
+    }
+    if let Some(resolution) = resolution::of_request(messages, family)?
+        && written.note("mediaResolution")
+    {
+        body.field_text("mediaResolution", resolution);
     }
     if body.len() == empty {
         body.truncate(before);

@@ -39,7 +39,8 @@ const BEDROCK: Provider = Provider {
     embeddings: "",
     key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
-    quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata])), ..Quirks::NONE },
+    // Both are told to whoever reads the invocation logs.
+    quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata, Param::User])), ..Quirks::NONE },
     docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     ..AWS
 };
