@@ -8,6 +8,8 @@ mod bootstrap;
 mod check;
 mod convert;
 mod litellm;
+#[cfg(test)]
+mod metrics;
 mod prices;
 mod reference;
 mod run;

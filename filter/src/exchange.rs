@@ -6,6 +6,7 @@ use dragoman_core::attempt::{Attempt, Edit, World};
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::error::{Error, Origin};
+use dragoman_core::meter::prompt_estimate;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
@@ -62,7 +63,21 @@ impl Exchange {
         let world = World { env, tokens, now: now_s, id: &id, headers, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
         let place = ledger::begin(stream, Rc::clone(&target), now);
-        let (attempt, outgoing) = Attempt::begin(target, request, &world)?;
+        let begun = Attempt::begin(target, request, &world);
+        let (mut attempt, outgoing) = begun.inspect_err(|error| {
+            ledger::attempt(stream, place, |tried| tried.failure = Some(error.kind));
+        })?;
+        let prompt = prompt_estimate(request.body.text());
+        ledger::with(stream, |entry| {
+            let Some(tried) = entry.attempts.get_mut(place) else { return };
+            let gateway = entry.gateway.as_ref();
+            tried.info = gateway.and_then(|gateway| gateway.model_info(attempt.target(), attempt.model()));
+            (tried.model, tried.prompt) = (Rc::from(attempt.model()), prompt);
+            if let Some(info) = tried.info.clone().filter(|_| gateway.is_some_and(|known| known.stream_cost))
+            {
+                attempt.tell_cost(info);
+            }
+        });
         let length = outgoing.body.len().to_string();
         let mut native: Vec<(&str, &str)> = vec![
             (":method", "POST"),

@@ -7,6 +7,7 @@ use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Said};
 use dragoman_core::json::{Json, Str};
+use dragoman_core::meter::dollars;
 use dragoman_core::openai::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -116,11 +117,11 @@ impl Stream {
         });
         let headers = std::mem::take(&mut self.headers);
         if self.inline {
-            ledger::open(self.id, None);
+            ledger::open(self.id, Rc::clone(&gateway), None);
             let target = Rc::clone(target);
             self.exchange = Some(Exchange::begin(target, &request, &headers, (self.id, self.id), false)?);
         } else {
-            ledger::open(self.id, Some(headers));
+            ledger::open(self.id, Rc::clone(&gateway), Some(headers));
             let target = |place: &usize| gateway.targets.get(*place).map(Rc::clone);
             let chain = plan.chain.iter().filter_map(target).collect();
             ledger::with(self.id, |entry| entry.chain = chain);
@@ -144,6 +145,26 @@ impl Stream {
         self.endpoint.unwrap_or(Endpoint::Chat).language()
     }
 
+    /// Tells the client in headers, as LiteLLM does, who has answered and what it cost.
+    fn tell(&self) {
+        let Some(admitted) = self.admitted.as_ref().filter(|_| self.status < 400) else { return };
+        let now = host::now();
+        let told = ledger::with(self.id, |entry| {
+            let last = entry.attempts.last()?;
+            let cost =
+                if admitted.stream { None } else { self.gateway.bill(last).and_then(|bill| bill.cost) };
+            let busy: u64 = entry.attempts.iter().map(|tried| tried.busy(now)).sum();
+            Some((Rc::clone(&last.target), cost, now.saturating_sub(self.started).saturating_sub(busy)))
+        });
+        let Some((target, cost, overhead)) = told.flatten() else { return };
+        host::set_header(Half::Response, "x-litellm-model-id", Some(&target.id));
+        let overhead = format!("{}.{:03}", overhead / 1_000_000, overhead / 1000 % 1000);
+        host::set_header(Half::Response, "x-litellm-overhead-duration-ms", Some(&overhead));
+        if let Some(cost) = cost {
+            host::set_header(Half::Response, "x-litellm-response-cost", Some(&dollars(cost)));
+        }
+    }
+
     /// Tells everybody who counts what the stream was and used.
     fn settle(&self) {
         let entry = ledger::close(self.id).unwrap_or_default();
@@ -158,6 +179,7 @@ impl Stream {
                 status: self.status,
                 started: self.started,
             },
+            &self.gateway,
             &entry,
         );
     }
@@ -235,7 +257,12 @@ impl HttpContext for Stream {
             && self.status == 0
         {
             let action = exchange.response_headers(end);
+            let held = exchange.holds_head();
             self.status = status();
+            if !held {
+                self.tell();
+            }
+            let Some(exchange) = &self.exchange else { return action };
             if end && let Some(error) = exchange.failure() {
                 refuse(error, endpoint, &self.request_id);
                 return Action::Pause;
@@ -244,6 +271,7 @@ impl HttpContext for Stream {
         }
         self.status = status();
         if self.status < 400 {
+            self.tell();
             return Action::Continue;
         }
         if end {
@@ -287,6 +315,7 @@ impl HttpContext for Stream {
                 // Once the head is on its way it can't be read any more: Envoy refuses, and the SDK panics at that.
                 if held && !exchange.holds_head() {
                     self.status = status();
+                    self.tell();
                 }
                 action
             }

@@ -183,6 +183,16 @@ pub fn counter(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Counter, name).ok()
 }
 
+/// Defines a histogram, or finds it again.
+pub fn histogram(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Histogram, name).ok()
+}
+
+/// Adds a value to a histogram.
+pub fn record(histogram: u32, value: u64) {
+    log_failure("a value", hostcalls::record_metric(histogram, value));
+}
+
 /// Adds to a counter.
 pub fn add(counter: u32, by: u64) {
     log_failure("a count", hostcalls::increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)));

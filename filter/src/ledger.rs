@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use dragoman_core::admission::Gateway;
 use dragoman_core::client::Request;
 use dragoman_core::config::Target;
 use dragoman_core::meter::Tried;
@@ -26,6 +27,8 @@ pub struct Entry {
     pub headers: Option<Vec<(String, String)>>,
     /// The request as the gateway has read it, for the first attempt.
     request: Option<Request>,
+    /// Who has admitted it.
+    pub gateway: Option<Rc<Gateway>>,
     /// The targets that may be tried, in their order.
     pub chain: Vec<Rc<Target>>,
     /// Every attempt so far, in order.
@@ -54,8 +57,9 @@ impl Entry {
 }
 
 /// Opens the entry of the gateway context `id`.
-pub fn open(id: u32, headers: Option<Vec<(String, String)>>) {
-    OPEN.with_borrow_mut(|open| open.insert(id, Entry { headers, ..Entry::default() }));
+pub fn open(id: u32, gateway: Rc<Gateway>, headers: Option<Vec<(String, String)>>) {
+    let gateway = Some(gateway);
+    OPEN.with_borrow_mut(|open| open.insert(id, Entry { headers, gateway, ..Entry::default() }));
 }
 
 /// Leaves the request for the first attempt, where there is room.

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use dragoman_core::admission::Gateway;
 use dragoman_core::config::Target;
-use dragoman_core::meter::Measurement;
+use dragoman_core::error::Kind;
+use dragoman_core::meter::{Bill, Measurement};
 
 use crate::host;
 use crate::ledger::Entry;
@@ -29,8 +31,14 @@ pub struct Asked<'s> {
 }
 
 /// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
-pub fn settle(asked: &Asked<'_>, entry: &Entry) {
+pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry) {
     let last = entry.attempts.last();
+    let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
+    let mut billed = bills.iter().flatten().map(|bill| bill.cost);
+    let cost = billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(sum + cost?)));
+    // What no attempt tells (no connection, no time, no target), the status does.
+    let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
+    let own = bills.last().copied().flatten();
     let measurement = Measurement {
         route: asked.route,
         asked: asked.model,
@@ -38,11 +46,12 @@ pub fn settle(asked: &Asked<'_>, entry: &Entry) {
         stream: asked.stream,
         target: last.map_or(asked.target, |tried| &tried.target),
         attempts: &entry.attempts,
+        bills: &bills,
         status: asked.status,
-        failure: last.and_then(|tried| tried.failure),
-        usage: last.and_then(|tried| tried.seen.usage),
-        estimated: false,
-        cost: None,
+        failure: last.and_then(|tried| tried.failure).or_else(unanswered),
+        usage: own.map(|bill| bill.usage),
+        estimated: own.is_some_and(|bill| bill.estimated),
+        cost,
         started: asked.started,
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),

@@ -1,86 +1,123 @@
-//! What is counted in Envoy's stats, and under which names.
+//! What is counted in Envoy's stats.
 //!
 //! A name holds its labels: `dragoman.requests;route=R;provider=P;model=M;status=2xx;`. Envoy's `stats_tags` turn them
-//! into real ones. All of them come from the config, so the number of series is routes x targets x the few words below.
+//! into real ones. All of them come from the config or from this code, so the number of series is routes x targets x the
+//! few words of each metric. [`dragoman_core::meter::METRICS`] has their names.
 
 use std::cell::RefCell;
 
-use dragoman_core::error::Kind;
-use dragoman_core::meter::Measurement;
+use dragoman_core::config::Target;
+use dragoman_core::meter::{Bill, Measurement, Metric, Tried};
 use hashbrown::HashMap;
 
 use crate::host;
 
-/// The counters of one target on one route, defined when they are first counted.
-#[derive(Debug, Default)]
-struct Series {
-    /// By the status' first digit.
-    requests: [Option<u32>; 6],
-    input: Option<u32>,
-    output: Option<u32>,
-    errors: HashMap<Kind, Option<u32>>,
-}
+/// The series of one target on one route, defined when they are first counted; Envoy's number of each.
+type Series = HashMap<(Metric, &'static str), Option<u32>>;
 
 thread_local! {
     /// By route and target: making a name for each count would cost as much as counting.
     static SERIES: RefCell<HashMap<String, HashMap<String, Series>>> = RefCell::new(HashMap::new());
 }
 
+/// The series of one target on one route, open for counting.
+struct Page<'p> {
+    series: &'p mut Series,
+    route: &'p str,
+    target: &'p Target,
+}
+
+const STATUSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
 /// Counts a stream that has ended.
-pub fn count(settled: &Measurement<'_>) {
+pub fn count(measured: &Measurement<'_>) {
     SERIES.with_borrow_mut(|all| {
-        let routes = match all.get_mut(settled.route) {
+        let routes = match all.get_mut(measured.route) {
             Some(targets) => targets,
-            None => all.entry(settled.route.to_owned()).or_default(),
+            None => all.entry(measured.route.to_owned()).or_default(),
         };
-        let id = &settled.target.id;
-        let series = match routes.get_mut(id) {
-            Some(series) => series,
-            None => routes.entry(id.clone()).or_default(),
-        };
-        series.count(settled);
+        let mut page = open(routes, measured.route, measured.target);
+        page.request(measured);
+        for (place, tried) in measured.attempts.iter().enumerate() {
+            let mut page = open(routes, measured.route, &tried.target);
+            page.attempt(tried, measured.attempts.get(place + 1));
+            if let Some(Some(bill)) = measured.bills.get(place) {
+                page.bill(bill);
+            }
+        }
     });
 }
 
-impl Series {
-    fn count(&mut self, settled: &Measurement<'_>) {
-        let class = settled.class();
-        if let Some(counter) = self.requests.get_mut(usize::from(class)) {
-            add(counter, settled, 1, || ("requests", format!("status={class}xx")));
-        }
-        if let Some(usage) = settled.usage {
-            add(&mut self.input, settled, usage.input, || ("tokens", "type=input".to_owned()));
-            add(&mut self.output, settled, usage.output, || ("tokens", "type=output".to_owned()));
-        }
-        if let Some(kind) = settled.failure {
-            let counter = self.errors.entry(kind).or_default();
-            add(counter, settled, 1, || ("errors", format!("class={}", kind.label())));
-        }
+fn open<'p>(routes: &'p mut HashMap<String, Series>, route: &'p str, target: &'p Target) -> Page<'p> {
+    if !routes.contains_key(&target.id) {
+        routes.insert(target.id.clone(), Series::default());
     }
+    let series = routes.entry_ref(&target.id).or_default();
+    Page { series, route, target }
 }
 
-fn add(
-    counter: &mut Option<u32>,
-    of: &Measurement<'_>,
-    by: u64,
-    name: impl FnOnce() -> (&'static str, String),
-) {
-    if by == 0 {
-        return;
+impl Page<'_> {
+    fn request(&mut self, measured: &Measurement<'_>) {
+        let status = STATUSES.get(usize::from(measured.class())).unwrap_or(&STATUSES[0]);
+        self.add(Metric::Requests, status, 1);
+        if let Some(kind) = measured.failure {
+            self.add(Metric::Errors, kind.label(), 1);
+        }
+        self.record(Metric::Duration, measured.duration / 1_000_000);
+        if let Some(first) = measured.first_token {
+            self.record(Metric::FirstToken, first / 1_000_000);
+        }
+        if let Some(time) = measured.time_per_output_token() {
+            self.record(Metric::PerToken, time / 1000);
+        }
     }
-    if counter.is_none() {
-        let (metric, last) = name();
-        let (route, provider, model) = (label(of.route), of.target.provider.name, label(&of.target.model));
-        *counter = host::counter(&format!(
-            "dragoman.{metric};route={route};provider={provider};model={model};{last};"
-        ));
-    }
-    if let Some(id) = *counter {
-        host::add(id, by);
-    }
-}
 
-/// A label's value without the characters that end one.
-fn label(text: &str) -> String {
-    text.replace([';', '=', '\n', '\r'], "_")
+    fn attempt(&mut self, tried: &Tried, next: Option<&Tried>) {
+        let class = tried.failure.map_or("no_reply", |kind| kind.label());
+        let failed = tried.failure.is_some() || tried.status == 0;
+        self.add(Metric::Attempts, if failed { class } else { "ok" }, 1);
+        if let Some(next) = next {
+            let same = next.target.id == tried.target.id;
+            self.add(if same { Metric::Retries } else { Metric::Fallbacks }, class, 1);
+        }
+    }
+
+    fn bill(&mut self, bill: &Bill) {
+        for (kind, tokens) in bill.usage.by_type() {
+            self.add(Metric::Tokens, kind, tokens);
+        }
+        if bill.estimated {
+            self.add(Metric::Estimated, "", 1);
+        }
+        match bill.cost {
+            Some(cost) => self.add(Metric::Cost, "", cost),
+            None => self.add(Metric::Unpriced, "", 1),
+        }
+    }
+
+    fn add(&mut self, metric: Metric, value: &'static str, by: u64) {
+        if by > 0
+            && let Some(id) = self.series(metric, value, host::counter)
+        {
+            host::add(id, by);
+        }
+    }
+
+    fn record(&mut self, metric: Metric, value: u64) {
+        if let Some(id) = self.series(metric, "", host::histogram) {
+            host::record(id, value);
+        }
+    }
+
+    fn series(
+        &mut self,
+        metric: Metric,
+        value: &'static str,
+        define: impl FnOnce(&str) -> Option<u32>,
+    ) -> Option<u32> {
+        let Self { series, route, target } = self;
+        *series
+            .entry((metric, value))
+            .or_insert_with(|| define(&metric.series(route, target.provider.name, &target.model, value)))
+    }
 }

@@ -46,6 +46,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
             })
             .collect(),
         models: models(plan),
+        stream_cost: plan.stream_cost,
         ..PluginConfig::of(site.role)
     };
     let mut config = serde_json::to_value(config).unwrap_or_default();

@@ -93,6 +93,12 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
     ]
 }
 
+/// The labels and buckets of Dragoman's statistics.
+#[cfg(test)]
+pub fn stats_config() -> Value {
+    process::stats()
+}
+
 /// Seconds as Envoy reads a duration.
 fn duration(milliseconds: u64) -> String {
     if milliseconds.is_multiple_of(1000) {

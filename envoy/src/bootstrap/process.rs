@@ -9,7 +9,7 @@ const MAX_CONNECTIONS: u32 = 50_000;
 const MAX_HEAP_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// The labels in the names of Dragoman's statistics: `wasmcustom.dragoman.requests;route=...;status=2xx;`.
-const LABELS: &[&str] = &["provider", "model", "status", "type", "class", "role"];
+const LABELS: &[&str] = &["provider", "model", "status", "type", "class", "reason", "role"];
 
 /// The admin port.
 pub fn admin(site: &Site) -> Value {
@@ -45,9 +45,27 @@ pub fn stats() -> Value {
         600_000.0,
         1_800_000.0,
     ];
+    let microseconds: &[f64] = &[
+        1000.0,
+        2500.0,
+        5000.0,
+        7500.0,
+        10_000.0,
+        15_000.0,
+        20_000.0,
+        30_000.0,
+        50_000.0,
+        75_000.0,
+        100_000.0,
+        250_000.0,
+        500_000.0,
+        1_000_000.0,
+    ];
     json!({
         "stats_tags": tags,
+        // The first that matches holds. A token takes a millisecond at the least, a request half an hour at the most.
         "histogram_bucket_settings": [
+            {"match": {"prefix": "wasmcustom.dragoman.time_per_output_token_microseconds"}, "buckets": microseconds},
             {"match": {"prefix": "wasmcustom.dragoman."}, "buckets": milliseconds},
         ],
     })

@@ -45,6 +45,8 @@ pub struct Plan {
     pub retries: u32,
     /// Whether a line is written for every request.
     pub access_log: bool,
+    /// Whether a stream's usage tells its client what it costs.
+    pub stream_cost: bool,
     /// The variables that the filter reads, and their values where Envoy's process doesn't inherit them.
     pub secrets: Secrets,
 }
@@ -146,6 +148,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         timeout_ms: timeout,
         retries,
         access_log: config.litellm_settings.json_logs,
+        stream_cost: config.litellm_settings.include_cost_in_streaming_usage,
         secrets,
     }
 }

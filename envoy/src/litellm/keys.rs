@@ -206,7 +206,6 @@ pub static KNOWN: &[Known] = &[
             "budget_exceeded_status_code",
             "cost_discount_config",
             "cost_margin_config",
-            "include_cost_in_streaming_usage",
             "block_requests_for_models_without_pricing",
         ],
     ),

@@ -22,6 +22,8 @@ pub struct LitellmSettings {
     pub num_retries: Option<u32>,
     /// Write a JSON line for every request on Envoy's standard output.
     pub json_logs: bool,
+    /// Tell what a stream costs in its usage, in dollars, to clients that ask for usage.
+    pub include_cost_in_streaming_usage: bool,
     /// Models that stand in for a failing one.
     #[schemars(extend("x-class" = "later"))]
     pub fallbacks: Fallbacks,

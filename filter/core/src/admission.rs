@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use hashbrown::HashMap;
 use subtle::ConstantTimeEq;
 
 use crate::client::{Endpoint, Language, Request, language_at};
@@ -13,7 +12,7 @@ use crate::config::{PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
-use crate::meter::ModelInfo;
+use crate::meter::{Bill, ModelInfo, Tried};
 use crate::openai::{ChatRequest, Param};
 use crate::provider::auth::Env;
 use crate::route::Routes;
@@ -35,10 +34,10 @@ pub struct Gateway {
     inline: bool,
     /// Whether the body is left for the attempt to take.
     pub share_bodies: bool,
-    /// The places of targets by their ids.
-    places: HashMap<String, usize>,
+    /// Whether a stream's usage tells its client what it costs.
+    pub stream_cost: bool,
     /// What is known about models, by provider and model.
-    models: BTreeMap<String, BTreeMap<String, ModelInfo>>,
+    models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
 }
 
 /// A request's head.
@@ -121,23 +120,27 @@ impl Gateway {
         let routes = Routes::check(raw.routes, &targets)?;
         let inline = raw.role == Role::Inline;
         let (max_body_bytes, share_bodies) = (raw.max_body_bytes, raw.share_bodies);
-        let places = targets.iter().enumerate().map(|(place, target)| (target.id.clone(), place)).collect();
-        let models = raw.models;
-        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies, places, models })
+        let shared = |known: BTreeMap<String, ModelInfo>| {
+            known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
+        };
+        let stream_cost = raw.stream_cost;
+        let models = raw.models.into_iter().map(|(vendor, known)| (vendor, shared(known))).collect();
+        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies, models, stream_cost })
     }
 
-    /// The place of the target with this id.
+    /// What an attempt is billed, by the model that was asked or, where nobody knows that one, by the one that answered.
     #[must_use]
-    pub fn place(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
+    pub fn bill(&self, tried: &Tried) -> Option<Bill> {
+        let named = || self.model_info(&tried.target, tried.seen.model.as_deref()?);
+        let info = tried.info.clone().or_else(named);
+        Bill::of(tried, info.as_deref())
     }
 
-    /// What is known about `model`, as it is sent to a target that may be an endpoint's copy of one of ours.
+    /// What is known about `model`, as it is sent to a target or as the provider names it.
     #[must_use]
-    pub fn model_info(&self, target: &Target, model: &str) -> Option<&ModelInfo> {
-        let own = self.place(&target.id).and_then(|place| self.targets.get(place));
-        let listed = || self.models.get(target.provider.name)?.get(model);
-        own.and_then(|target| target.info.as_ref()).or_else(listed)
+    pub fn model_info(&self, target: &Target, model: &str) -> Option<Rc<ModelInfo>> {
+        let listed = || self.models.get(target.provider.name)?.get(model).map(Rc::clone);
+        target.info.clone().or_else(listed)
     }
 
     /// Judges a request by its head.

@@ -104,6 +104,9 @@ pub struct PluginConfig {
     /// as it is sent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, BTreeMap<String, ModelInfo>>,
+    /// Whether a stream's usage tells its client what it costs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream_cost: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -249,7 +252,7 @@ pub struct Target {
     /// The model's limit on output tokens.
     pub max_output_tokens: Option<u64>,
     /// What is known about the model, where the gateway asks.
-    pub info: Option<ModelInfo>,
+    pub info: Option<Rc<ModelInfo>>,
     /// How long a stream may say nothing, in milliseconds, where that is less than Envoy allows all targets.
     pub stream_silence_ms: Option<u64>,
     /// The same for the rest of a whole reply.
@@ -338,7 +341,7 @@ impl Target {
             allowed_openai_params: raw.allowed_openai_params,
             settings,
             max_output_tokens: raw.max_output_tokens,
-            info: raw.info,
+            info: raw.info.map(Rc::new),
             stream_silence_ms: raw.stream_silence_ms,
             silence_ms: raw.silence_ms,
             by_model: Vec::new(),
@@ -411,6 +414,7 @@ impl PluginConfig {
             routes: Vec::new(),
             course: CourseConfig::default(),
             models: BTreeMap::new(),
+            stream_cost: false,
         }
     }
 }

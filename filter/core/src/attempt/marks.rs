@@ -75,6 +75,7 @@ impl<'d> Marks<'d> {
             };
             // An empty one stands for "not given", so that only the first event is read.
             (seen.id, seen.model) = (Some(field("id")), Some(field("model")));
+            seen.served(&field("service_tier"));
         }
     }
 }

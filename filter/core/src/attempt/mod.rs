@@ -15,7 +15,7 @@ use crate::config::Target;
 use crate::dialect::Native;
 use crate::error::Error;
 use crate::json::{Json, Str};
-use crate::meter::Seen;
+use crate::meter::{ModelInfo, Seen, ServiceTier};
 use crate::provider::auth::{Env, Outgoing, Tokens, shown_key};
 
 /// What an attempt needs to know of the world.
@@ -74,6 +74,8 @@ pub struct Attempt {
     echo: String,
     reply: reply::Reply,
     seen: Seen,
+    /// What is known about the model, where a stream's client is told the cost.
+    told: Option<Rc<ModelInfo>>,
     failure: Option<Error>,
     key: Option<String>,
 }
@@ -111,7 +113,8 @@ impl Attempt {
                 String::new()
             },
             reply: reply::Reply::Awaited,
-            seen: Seen::default(),
+            seen: Seen { tier: requested_tier(asked), ..Seen::default() },
+            told: None,
             failure: None,
             key,
         };
@@ -135,6 +138,13 @@ impl Attempt {
             error.message = error.message.replace(key, "***");
         }
         error
+    }
+
+    /// Has a stream's usage tell what it costs.
+    pub fn tell_cost(&mut self, info: Rc<ModelInfo>) {
+        if self.stream {
+            self.told = Some(info);
+        }
     }
 
     /// The target that is tried.
@@ -176,6 +186,12 @@ impl Attempt {
 
 fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// The service tier that a client asks for.
+fn requested_tier(asked: &Request) -> Option<ServiceTier> {
+    let name = asked.body.field("service_tier").and_then(Json::as_str).map(Str::plain)?;
+    ServiceTier::named(&name)
 }
 
 #[cfg(test)]

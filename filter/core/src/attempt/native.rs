@@ -37,7 +37,7 @@ impl NativeStream {
     /// Reads bytes, and appends to `out` what goes on of them. Nothing behind a failure does.
     fn read(&mut self, bytes: &[u8], end: bool, seen: &mut Seen, out: &mut Vec<u8>) -> Result<(), Error> {
         let Self { native, decoder, framer, events, .. } = self;
-        let sink = &mut Witness { sink: &mut Nobody, seen };
+        let sink = &mut Witness { sink: &mut Nobody, seen, price: None };
         let Some(events) = events else {
             let mut each = |frame: crate::wire::Frame<'_>| {
                 decoder.frame(frame, sink)?;
@@ -73,7 +73,7 @@ impl Attempt {
         let told = stream.read(bytes, end, &mut self.seen, &mut out);
         let told = told.and_then(|()| match end {
             true if !stream.decoder.done() => {
-                stream.decoder.end(&mut Witness { sink: &mut Nobody, seen: &mut self.seen })
+                stream.decoder.end(&mut Witness { sink: &mut Nobody, seen: &mut self.seen, price: None })
             }
             _ => Ok(()),
         });

@@ -8,7 +8,7 @@ use crate::config::Target;
 use crate::dialect::{self, Native, StreamDecoder, truncated};
 use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
-use crate::meter::{Usage, Witness};
+use crate::meter::{Price, Seen, Usage, Witness, dollars};
 use crate::openai::{EmbeddingWriter, Sink};
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
@@ -283,7 +283,8 @@ impl Attempt {
 
     fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         let provider = self.target.provider;
-        let sink = &mut Witness { sink, seen: &mut self.seen };
+        let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+        let sink = &mut Witness { sink, seen: &mut self.seen, price };
         if body.trim_ascii().is_empty() {
             return Err(Error::garbled("The provider's answer is empty."));
         }
@@ -339,6 +340,7 @@ impl Attempt {
             let Passing { events, hide_usage, done, finished, .. } = &mut passing;
             let seen = &mut self.seen;
             let target = &*self.target;
+            let price = self.told.as_ref().and_then(|info| info.price.as_ref());
             let mut judge = |event: &[u8]| {
                 let data = events::data(event);
                 if failure.is_some() {
@@ -357,9 +359,15 @@ impl Attempt {
                         return Fate::Drop;
                     }
                 }
-                if marks.usage && counted(data, &mut seen.usage) && *hide_usage {
-                    changed = true;
-                    return Fate::Drop;
+                if marks.usage && counted(data, &mut seen.usage) {
+                    if *hide_usage {
+                        changed = true;
+                        return Fate::Drop;
+                    }
+                    if let Some(bytes) = price.and_then(|price| with_cost(event, data, seen, price)) {
+                        changed = true;
+                        return Fate::Replace(bytes);
+                    }
                 }
                 let vendors_words = marks.finish.is_some() || marks.reasoning;
                 match vendors_words.then(|| amended(event, data, target)).flatten() {
@@ -408,7 +416,8 @@ impl Attempt {
     fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
         let told = {
             let Translated { framer, decoder, writer, .. } = &mut translated;
-            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen };
+            let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen, price };
             let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
                 told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
@@ -425,7 +434,8 @@ impl Attempt {
             self.failure = Some(error);
         } else if done {
             // The decoder may still have something to tell.
-            let sink = &mut Witness { sink: &mut *translated.writer, seen: &mut self.seen };
+            let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+            let sink = &mut Witness { sink: &mut *translated.writer, seen: &mut self.seen, price };
             if !end && let Err(error) = translated.decoder.end(sink) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);
@@ -463,6 +473,16 @@ fn error_event(event: &[u8], data: &[u8]) -> Option<Error> {
 fn amended(event: &[u8], data: &[u8], target: &Target) -> Option<Vec<u8>> {
     let text = target.provider.dialect.amend(std::str::from_utf8(data).ok()?)?;
     events::with_data(event, data, &text)
+}
+
+/// A usage chunk that tells what its tokens cost too, as LiteLLM does.
+fn with_cost(event: &[u8], data: &[u8], seen: &Seen, price: &Price) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(data).ok()?;
+    let usage = Cursor::new(text).json().ok()?.field("usage")?.text();
+    let begin = usage.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let cost = price.cost(&seen.usage?, seen.tier);
+    let (head, tail) = text.split_at_checked(begin + usage.len().checked_sub(1)?)?;
+    events::with_data(event, data, &format!("{head},\"cost\":{}{tail}", dollars(cost)))
 }
 
 /// Reads the usage of an event. True when the event is nothing but usage: no choice speaks in it.

@@ -56,6 +56,9 @@ impl Dialect for OpenAi {
             choice.tell_logprobs(index, sink);
             choice.tell_finish(index, sink);
         }
+        if let Some(tier) = reply.service_tier {
+            sink.tier(&tier.plain());
+        }
         if let Some(usage) = reply.usage.map(usage) {
             sink.usage(usage);
         }
@@ -96,6 +99,7 @@ json_view! {
         "created" => created: u64,
         "choices" => choices: Vec<Choice<'a>>,
         "usage" => usage: Json<'a>,
+        "service_tier" => service_tier: Str<'a>,
         "x_groq" => x_groq: XGroq<'a>,
         "error" => error: Json<'a>,
     }

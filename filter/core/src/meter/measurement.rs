@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Tried, Usage};
+use super::{Bill, Tried, Usage};
 use crate::config::Target;
 use crate::error::Kind;
 
@@ -21,6 +21,8 @@ pub struct Measurement<'m> {
     pub target: &'m Rc<Target>,
     /// Every attempt, in order; long chains are cut.
     pub attempts: &'m [Tried],
+    /// What each of them is billed by its provider.
+    pub bills: &'m [Option<Bill>],
     /// The status that the client got; 0 when it went away before one.
     pub status: u16,
     /// Why the request failed, if it did.
@@ -29,7 +31,8 @@ pub struct Measurement<'m> {
     pub usage: Option<Usage>,
     /// Whether a part of the usage is estimated, as the provider didn't tell.
     pub estimated: bool,
-    /// What it cost, in nanodollars: all attempts that a provider bills. `None` where a price is not known.
+    /// What it cost, in nanodollars: all attempts that a provider bills. `None` where a price is not known, and where none
+    /// was billed.
     pub cost: Option<u64>,
     /// When the request came, since the Unix epoch.
     pub started: u64,
@@ -44,6 +47,15 @@ impl Measurement<'_> {
     #[must_use]
     pub fn last(&self) -> Option<&Tried> {
         self.attempts.last()
+    }
+
+    /// How long a stream took for each token behind its first.
+    #[must_use]
+    pub fn time_per_output_token(&self) -> Option<u64> {
+        let last = self.last()?;
+        let behind = self.usage?.output.checked_sub(1).filter(|tokens| *tokens > 0)?;
+        let end = last.ended.unwrap_or(self.started.saturating_add(self.duration));
+        Some(end.saturating_sub(last.first_token?) / behind)
     }
 
     /// The status' class: 2 to 5. Without a head the client went away first, which everybody counts as a 4xx (nginx's

@@ -242,6 +242,7 @@ mod tests {
             audio_output: Some(4),
             image_input: Some(2),
             image_output: Some(1),
+            cost: None,
         };
         // 65 + 1 + 18.75 + 10 + 12 + 12, and 37 × 2 + 24 + 20 + 7.
         assert_eq!(price.cost(&usage, None), 119 + 125);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::Usage;
+use super::{ModelInfo, Price, ServiceTier, Usage};
 use crate::config::Target;
 use crate::error::Kind;
 use crate::openai::{Piece, Sink, Start};
@@ -18,8 +18,20 @@ pub struct Seen {
     pub id: Option<Rc<str>>,
     /// The model that answered, by the provider's word.
     pub model: Option<Rc<str>>,
+    /// The service tier that is billed: the one that served, else the one that was asked for.
+    pub tier: Option<ServiceTier>,
     /// Why the first choice ended, in OpenAI's word.
     pub finish: Option<Rc<str>>,
+}
+
+impl Seen {
+    /// The provider names the tier that served: one that has prices of its own, or explicitly none.
+    pub fn served(&mut self, name: &str) {
+        self.tier = match name {
+            "default" | "standard" => None,
+            _ => ServiceTier::named(name).or(self.tier),
+        };
+    }
 }
 
 /// One attempt, as far as it has come. Times are in nanoseconds since the Unix epoch.
@@ -27,6 +39,12 @@ pub struct Seen {
 pub struct Tried {
     /// The target that was tried.
     pub target: Rc<Target>,
+    /// The model that it was asked for, as it was sent.
+    pub model: Rc<str>,
+    /// What is known about that model.
+    pub info: Option<Rc<ModelInfo>>,
+    /// About how many tokens its prompt has.
+    pub prompt: u64,
     /// When its native request was made.
     pub started: u64,
     /// When a stream's first output came; `None` for whole replies.
@@ -42,10 +60,19 @@ pub struct Tried {
 }
 
 impl Tried {
+    /// How long the provider was at work until its reply, or a stream's first output, was there.
+    #[must_use]
+    pub fn busy(&self, now: u64) -> u64 {
+        self.first_token.or(self.ended).unwrap_or(now).saturating_sub(self.started)
+    }
+
     /// An attempt that begins.
     #[must_use]
     pub fn begin(target: Rc<Target>, now: u64) -> Self {
         Self {
+            model: Rc::from(target.model.as_str()),
+            info: target.info.clone(),
+            prompt: 0,
             target,
             started: now,
             first_token: None,
@@ -63,6 +90,8 @@ pub struct Witness<'w> {
     pub sink: &'w mut dyn Sink,
     /// What has been seen.
     pub seen: &'w mut Seen,
+    /// The price by which the client is told what its tokens cost, if it is.
+    pub price: Option<&'w Price>,
 }
 
 impl Sink for Witness<'_> {
@@ -99,6 +128,11 @@ impl Sink for Witness<'_> {
 
     fn usage(&mut self, usage: Usage) {
         self.seen.usage = Some(usage);
-        self.sink.usage(usage);
+        let cost = self.price.map(|price| price.cost(&usage, self.seen.tier));
+        self.sink.usage(Usage { cost, ..usage });
+    }
+
+    fn tier(&mut self, name: &str) {
+        self.seen.served(name);
     }
 }

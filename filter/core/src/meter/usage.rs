@@ -26,9 +26,29 @@ pub struct Usage {
     pub image_input: Option<u64>,
     /// Of the output's: images.
     pub image_output: Option<u64>,
+    /// What all of it costs, in nanodollars, where the client is told.
+    pub cost: Option<u64>,
 }
 
 impl Usage {
+    /// All counts, by the names that they have in stats.
+    pub fn by_type(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("input", Some(self.input)),
+            ("output", Some(self.output)),
+            ("cached", self.cached),
+            ("cache_write", self.cache_write),
+            ("cache_write_1h", self.cache_write_1h),
+            ("reasoning", self.reasoning),
+            ("audio_input", self.audio_input),
+            ("audio_output", self.audio_output),
+            ("image_input", self.image_input),
+            ("image_output", self.image_output),
+        ]
+        .into_iter()
+        .filter_map(|(name, count)| Some((name, count?)))
+    }
+
     /// Appends OpenAI's usage object, with LiteLLM's names for cache writes.
     pub fn write_openai(&self, out: &mut Vec<u8>) {
         out.open(b'{');
@@ -53,6 +73,10 @@ impl Usage {
         }
         if let (Some(_), Some(read)) = (self.cache_write, self.cached) {
             out.field_number("cache_read_input_tokens", read);
+        }
+        if let Some(cost) = self.cost {
+            out.key("cost");
+            out.raw(&super::dollars(cost));
         }
         out.close(b'}');
     }

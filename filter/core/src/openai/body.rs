@@ -55,6 +55,12 @@ impl Body {
         self.fields().into_iter().find(|(key, _)| key.is(name)).map(|(_, value)| value)
     }
 
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Its size in bytes.
     #[must_use]
     pub const fn len(&self) -> usize {

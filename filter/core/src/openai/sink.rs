@@ -12,6 +12,8 @@ pub trait Sink {
     fn piece(&mut self, choice: u32, piece: Piece<'_>);
     /// The token counts. May be called again with better ones; the last counts.
     fn usage(&mut self, usage: Usage);
+    /// The service tier that served, by the provider's word.
+    fn tier(&mut self, _name: &str) {}
 }
 
 /// A reply's head.

@@ -1,0 +1,220 @@
+//! What is counted, by name: the one table that stats, their documentation and the rendered labels are made from.
+
+/// A metric of the gateway's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Requests that have ended.
+    Requests,
+    /// Requests that have failed.
+    Errors,
+    /// Attempts at a target.
+    Attempts,
+    /// Attempts that were followed by one at the same target.
+    Retries,
+    /// Attempts that were followed by one at another target.
+    Fallbacks,
+    /// Tokens that a provider bills.
+    Tokens,
+    /// Replies whose tokens are partly estimated.
+    Estimated,
+    /// Spend.
+    Cost,
+    /// Replies without a known price.
+    Unpriced,
+    /// How long requests take.
+    Duration,
+    /// How long streams let wait.
+    FirstToken,
+    /// How fast streams flow.
+    PerToken,
+}
+
+/// What a metric is to Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It only grows.
+    Counter,
+    /// It is a distribution.
+    Histogram,
+}
+
+/// A metric as people read of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which.
+    pub metric: Metric,
+    /// Its name behind `dragoman.`.
+    pub name: &'static str,
+    /// What it is to Envoy.
+    pub form: Form,
+    /// Its label beside `route`, `provider` and `model`.
+    pub label: &'static str,
+    /// How many values that label can have; 1 where there is none.
+    pub values: usize,
+    /// What it says.
+    pub what: &'static str,
+    /// The name of the like in LiteLLM's Prometheus metrics.
+    pub litellm: &'static str,
+    /// The name of the like in OpenTelemetry's conventions.
+    pub otel: &'static str,
+}
+
+const fn row(metric: Metric, name: &'static str, label: (&'static str, usize), what: &'static str) -> Row {
+    let (label, values) = label;
+    Row { metric, name, form: Form::Counter, label, values, what, litellm: "", otel: "" }
+}
+
+/// The kinds of failures, and one for an attempt that nobody answered.
+const REASONS: usize = 18;
+
+/// Every metric.
+pub const METRICS: &[Row] = &[
+    Row {
+        litellm: "litellm_proxy_total_requests_metric",
+        otel: "gen_ai.client.operation.duration (count)",
+        ..row(
+            Metric::Requests,
+            "requests",
+            ("status", 6),
+            "Requests that have ended, by the class of the status that the client got (`4xx` too where it went away first); \
+             labels are those of the target that answered.",
+        )
+    },
+    Row {
+        litellm: "litellm_proxy_failed_requests_metric",
+        otel: "error.type",
+        ..row(Metric::Errors, "errors", ("class", REASONS), "Requests that have failed, by class of error.")
+    },
+    Row {
+        litellm: "litellm_deployment_total_requests",
+        ..row(
+            Metric::Attempts,
+            "attempts",
+            ("class", REASONS + 1),
+            "Attempts at a target, by class of error; `ok` for those that failed in nothing.",
+        )
+    },
+    row(
+        Metric::Retries,
+        "retries",
+        ("reason", REASONS),
+        "Failed attempts behind which the same target was tried again; labels are the failed target's.",
+    ),
+    Row {
+        litellm: "litellm_deployment_successful_fallbacks",
+        ..row(
+            Metric::Fallbacks,
+            "fallbacks",
+            ("reason", REASONS),
+            "Failed attempts behind which another target was tried; labels are the failed target's.",
+        )
+    },
+    Row {
+        litellm: "litellm_input_tokens_metric, litellm_output_tokens_metric",
+        otel: "gen_ai.client.token.usage",
+        ..row(
+            Metric::Tokens,
+            "tokens",
+            ("type", 10),
+            "Tokens that a provider bills, failed attempts included. `input` and `output` are all of them; `cached`, \
+             `cache_write`, `cache_write_1h`, `audio_input` and `image_input` are parts of `input`, `reasoning`, \
+             `audio_output` and `image_output` parts of `output`.",
+        )
+    },
+    row(
+        Metric::Estimated,
+        "estimated",
+        ("", 1),
+        "Replies whose tokens are partly estimated: the client went away, the stream was cut, or the provider told none.",
+    ),
+    Row {
+        litellm: "litellm_spend_metric",
+        ..row(Metric::Cost, "cost_nanodollars", ("", 1), "Spend, in billionths of a dollar.")
+    },
+    Row {
+        litellm: "litellm_zero_cost_requests_total",
+        ..row(
+            Metric::Unpriced,
+            "unpriced",
+            ("", 1),
+            "Replies with tokens whose price is not known: their cost is counted nowhere.",
+        )
+    },
+    Row {
+        form: Form::Histogram,
+        litellm: "litellm_request_total_latency_metric",
+        otel: "gen_ai.client.operation.duration",
+        ..row(
+            Metric::Duration,
+            "duration_milliseconds",
+            ("", 1),
+            "From a request's head to the last byte of its reply.",
+        )
+    },
+    Row {
+        form: Form::Histogram,
+        litellm: "litellm_llm_api_time_to_first_token_metric",
+        otel: "gen_ai.server.time_to_first_token",
+        ..row(
+            Metric::FirstToken,
+            "time_to_first_token_milliseconds",
+            ("", 1),
+            "From a request's head to the first output of its stream.",
+        )
+    },
+    Row {
+        form: Form::Histogram,
+        litellm: "litellm_deployment_latency_per_output_token",
+        otel: "gen_ai.server.time_per_output_token",
+        ..row(
+            Metric::PerToken,
+            "time_per_output_token_microseconds",
+            ("", 1),
+            "Between the tokens of a stream, behind its first.",
+        )
+    },
+];
+
+impl Metric {
+    /// Its row.
+    #[must_use]
+    pub fn row(self) -> &'static Row {
+        const OTHER: &Row = &row(Metric::Requests, "other", ("", 1), "");
+        METRICS.iter().find(|row| row.metric == self).unwrap_or(OTHER)
+    }
+
+    /// The name of one of its series, as Envoy is told it: labels stand in it.
+    #[must_use]
+    pub fn series(self, route: &str, provider: &str, model: &str, value: &str) -> String {
+        let row = self.row();
+        let (route, model) = (label(route), label(model));
+        let last = if row.label.is_empty() { String::new() } else { format!("{}={value};", row.label) };
+        format!("dragoman.{};route={route};provider={provider};model={model};{last}", row.name)
+    }
+}
+
+/// A label's value without the characters that end one.
+fn label(text: &str) -> String {
+    text.replace([';', '=', '\n', '\r'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_row_and_its_name() {
+        for (place, row) in METRICS.iter().enumerate() {
+            assert_eq!(row.metric.row().name, row.name);
+            assert!(METRICS.iter().skip(place + 1).all(|other| other.name != row.name));
+        }
+        assert_eq!(
+            Metric::Tokens.series("r;x", "openai", "m", "input"),
+            "dragoman.tokens;route=r_x;provider=openai;model=m;type=input;"
+        );
+        assert_eq!(
+            Metric::Cost.series("r", "p", "m", ""),
+            "dragoman.cost_nanodollars;route=r;provider=p;model=m;"
+        );
+    }
+}
