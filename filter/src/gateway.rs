@@ -101,12 +101,17 @@ impl Stream {
         }
     }
 
-    fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<(), Error> {
+    /// Lets the request go its way, or answers it.
+    fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<Action, Error> {
         let request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
         let plan = gateway.body(&request, host::random())?;
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
+        if let Some(reply) = gateway.estimate(&request, &plan)? {
+            answer(&reply);
+            return Ok(Action::Pause);
+        }
         // Where the route's name is what was asked for, there is nothing to remember.
         let asked = plan.route.contains('*').then(|| asked_model(&request.body));
         self.admitted = Some(Admitted {
@@ -137,7 +142,7 @@ impl Stream {
             // Last, as it clears the route that Envoy has found so far.
             host::set_header(Half::Request, CLUSTER_HEADER, Some(plan.cluster));
         }
-        Ok(())
+        Ok(Action::Continue)
     }
 
     /// The client's language.
@@ -243,7 +248,7 @@ impl HttpContext for Stream {
             return Action::Pause;
         }
         match self.admit(endpoint, size) {
-            Ok(()) => Action::Continue,
+            Ok(action) => action,
             Err(error) => {
                 refuse(&error, endpoint, &self.request_id);
                 Action::Pause

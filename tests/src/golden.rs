@@ -8,14 +8,16 @@
 //! | `error.json` | instead of it: how the request is refused |
 //! | `reply.json` | the provider's whole answer; `status` holds its HTTP status unless 200 |
 //! | `reply.sse`, `reply.ndjson`, `reply.b64` | the provider's stream; `b64` is binary, in the provider's framing |
-//! | `endpoint` | `embeddings` where the case is not about chat; its `reply.json` is in the format that `request.json` asks for |
+//! | `endpoint` | `embeddings` where the case is not about chat; its `reply.json` is in the format that `request.json` asks for. `messages`, `count_tokens`, `responses`, `completions`: `request.json` is in that language, and the whole exchange is made |
+//! | `request-headers.json` | the client's headers in such an exchange |
 //! | `env.json` | the environment: the whole exchange is made, not only a body is translated; needs `request.json` |
 //! | `head.json` | where that request goes and with which headers |
 //! | `reply-headers.json` | headers of the reply to that request, beside its `content-type` |
-//! | `openai.json` | what the client of a whole answer gets, compared as JSON |
-//! | `openai.sse` | what the client of a stream gets, byte for byte, however the stream is cut |
+//! | `openai.json` | what the client of a whole answer gets, compared as JSON; `client.json` in another language than OpenAI's chat |
+//! | `openai.sse` | what the client of a stream gets, byte for byte, however the stream is cut; `client.sse` likewise |
 //!
-//! Errors, the client's and the provider's, stand as `{"status": <HTTP status for the client>, "error": {...}}`.
+//! Errors, the client's and the provider's, stand as `{"status": <HTTP status for the client>, "error": {...}}`, in the
+//! client's envelope.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -66,11 +68,13 @@ const INPUTS: &[&str] = &[
     "status",
     "endpoint",
     "env.json",
+    "request-headers.json",
     "reply-headers.json",
 ];
 
 /// The files that are expected output.
-pub const OUTPUTS: &[&str] = &["head.json", "native.json", "error.json", "openai.json", "openai.sse"];
+pub const OUTPUTS: &[&str] =
+    &["head.json", "native.json", "error.json", "openai.json", "openai.sse", "client.json", "client.sse"];
 
 impl Case {
     fn file(&self, name: &str) -> Option<&[u8]> {
@@ -113,39 +117,51 @@ impl Case {
         let mut outcome = Outcome::new();
         let endpoint = match self.file("endpoint") {
             None => Endpoint::Chat,
-            Some(word) if word.trim_ascii() == b"embeddings" => Endpoint::Embeddings,
-            Some(_) => return Err("endpoint: no such endpoint".to_owned()),
+            Some(word) => Endpoint::named(String::from_utf8_lossy(word).trim())
+                .ok_or_else(|| "endpoint: no such endpoint".to_owned())?,
         };
         let status = match self.file("status") {
             Some(text) => String::from_utf8_lossy(text).trim().parse().map_err(|_| "status is no number")?,
             None => 200,
         };
-        if let Some(variables) = self.file("env.json") {
+        let hub = matches!(endpoint, Endpoint::Chat | Endpoint::Embeddings);
+        if let Some(variables) = self.file("env.json").or(if hub { None } else { Some(b"{}") }) {
+            let (whole, streamed) =
+                if hub { ("openai.json", "openai.sse") } else { ("client.json", "client.sse") };
             let mut exchange = Exchange::new(self.file("request.json"), endpoint, text, variables)?;
+            if let Some(headers) = self.file("request-headers.json") {
+                let headers: BTreeMap<String, String> = serde_json::from_slice(headers)
+                    .map_err(|error| format!("request-headers.json: {error}"))?;
+                exchange.request_headers = headers.into_iter().collect();
+            }
             if let Some(headers) = self.file("reply-headers.json") {
                 exchange.reply_headers = serde_json::from_slice(headers)
                     .map_err(|error| format!("reply-headers.json: {error}"))?;
             }
             match exchange.begin() {
                 Ok((_, outgoing)) => {
-                    outcome.insert("head.json", head(&outgoing)?);
+                    // A case in a client's language is about bodies, unless it says otherwise.
+                    if hub || self.file("env.json").is_some() {
+                        outcome.insert("head.json", head(&outgoing)?);
+                    }
                     outcome.insert("native.json", outgoing.body);
                 }
                 Err(error) => {
-                    outcome.insert("error.json", failure(&error));
+                    outcome.insert("error.json", failure_for(&error, endpoint));
                 }
             }
             if let Some(body) = self.file("reply.json") {
-                outcome.insert("openai.json", exchange.reply(status, "application/json", &[body])?);
+                outcome.insert(whole, exchange.reply(status, "application/json", &[body])?);
             }
-            if let Some(body) = self.file("reply.sse") {
-                let client = |pieces: &[&[u8]]| exchange.reply(status, "text/event-stream", pieces);
-                outcome.insert("openai.sse", under_all_cuts(body, client)?);
-            }
-            if let Some(body) = self.file("reply.b64") {
-                let binary = "application/vnd.amazon.eventstream";
-                let client = |pieces: &[&[u8]]| exchange.reply(status, binary, pieces);
-                outcome.insert("openai.sse", under_all_cuts(&unbase64(body)?, client)?);
+            for (name, content_type) in [
+                ("reply.sse", "text/event-stream"),
+                ("reply.ndjson", "application/x-ndjson"),
+                ("reply.b64", "application/vnd.amazon.eventstream"),
+            ] {
+                let Some(body) = self.file(name) else { continue };
+                let body = if name == "reply.b64" { unbase64(body)? } else { body.to_vec() };
+                let client = |pieces: &[&[u8]]| exchange.reply(status, content_type, pieces);
+                outcome.insert(streamed, under_all_cuts(&body, client)?);
             }
             return Ok(outcome);
         }
@@ -223,6 +239,7 @@ struct Exchange<'c> {
     endpoint: Endpoint,
     target: Rc<Target>,
     variables: BTreeMap<String, String>,
+    request_headers: Vec<(String, String)>,
     reply_headers: BTreeMap<String, String>,
 }
 
@@ -236,12 +253,20 @@ impl<'c> Exchange<'c> {
         let request = request.ok_or("env.json needs request.json")?;
         let variables = serde_json::from_slice(variables).map_err(|error| format!("env.json: {error}"))?;
         let target = Rc::new(Target::from_json(target)?);
-        Ok(Self { request, endpoint, target, variables, reply_headers: BTreeMap::new() })
+        Ok(Self {
+            request,
+            endpoint,
+            target,
+            variables,
+            request_headers: Vec::new(),
+            reply_headers: BTreeMap::new(),
+        })
     }
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
-        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, headers: &[], hold_heads: false };
+        let headers = &self.request_headers;
+        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, headers, hold_heads: false };
         let body = Body::read(self.request.to_vec())?;
         Attempt::begin(Rc::clone(&self.target), &Request::new(self.endpoint, body), &world)
     }
@@ -258,7 +283,7 @@ impl<'c> Exchange<'c> {
         }
         out.extend(attempt.body(&[], true).bytes.unwrap_or_default());
         match attempt.failure() {
-            Some(error) if content_type == "application/json" => Ok(failure(error)),
+            Some(error) if content_type == "application/json" => Ok(failure_for(error, self.endpoint)),
             _ => Ok(out),
         }
     }
@@ -354,8 +379,13 @@ pub fn read(
 }
 
 fn failure(error: &Error) -> Vec<u8> {
-    let mut value: Value = serde_json::from_slice(&error.to_openai()).unwrap_or_default();
-    value["status"] = error.http_status().into();
+    failure_for(error, Endpoint::Chat)
+}
+
+fn failure_for(error: &Error, endpoint: Endpoint) -> Vec<u8> {
+    let language = endpoint.language();
+    let mut value: Value = serde_json::from_slice(&language.error(error, "")).unwrap_or_default();
+    value["status"] = language.status(error).into();
     serde_json::to_vec(&value).unwrap_or_default()
 }
 

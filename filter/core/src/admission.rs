@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
-use crate::client::{Endpoint, Language, Request, language_at};
+use crate::client::{Endpoint, Language, Request, language_at, messages};
 use crate::config::{PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
@@ -258,6 +258,23 @@ impl Gateway {
             }
         }
         Ok(Verdict::Reply(json(body)))
+    }
+
+    /// The answer to a question for a prompt's tokens, where the planned target counts none: an estimate that says so.
+    ///
+    /// # Errors
+    /// A client error when the request is malformed.
+    pub fn estimate(&self, request: &Request, plan: &Plan<'_>) -> Result<Option<Reply>, Error> {
+        if request.endpoint != Endpoint::CountTokens {
+            return Ok(None);
+        }
+        let asked = request.model()?.plain();
+        let target = self.targets.get(plan.target).map(|target| Target::serving(target, &asked));
+        if target.is_some_and(|target| target.provider.counts(&target.model_for(&asked))) {
+            return Ok(None);
+        }
+        let headers = vec![("x-dragoman-estimated", "true")];
+        Ok(Some(Reply { status: 200, body: messages::estimate(request)?, headers }))
     }
 
     /// Judges a request by its body: names its route and picks the target that is tried first. `random` is evenly drawn.

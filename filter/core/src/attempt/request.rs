@@ -8,7 +8,7 @@ use crate::config::{Setting, Target};
 use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
-use crate::openai::{ChatRequest, EmbeddingsRequest};
+use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
 use crate::provider::auth::{Outgoing, authorize};
 
 pub(super) struct Made {
@@ -28,6 +28,8 @@ struct Said {
     template: &'static str,
     native: Option<&'static dyn Native>,
     features: Vec<(&'static str, String)>,
+    /// The model's name for the path, where that is another.
+    model: Option<String>,
     stream: bool,
     include_usage: bool,
     base64: bool,
@@ -42,7 +44,8 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
         body: Vec::with_capacity(asked.body.len() + 256),
     };
     let said = say(target, asked, &model, world, &mut outgoing.body)?;
-    outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, &model, world)?);
+    let in_path = said.model.as_ref().unwrap_or(&model);
+    outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, in_path, world)?);
     headers(target, &mut outgoing.headers, world)?;
     for (name, value) in said.features {
         add(name, &value, &mut outgoing.headers);
@@ -63,13 +66,15 @@ fn say(
     let model = Str::spelled(&spelled);
     match asked.endpoint {
         Endpoint::Embeddings => embed(target, asked, model, body),
-        Endpoint::CountTokens => count(target, asked, model, body),
+        Endpoint::CountTokens => {
+            count(target, &Asked { request: asked, model, headers: world.headers }, body)
+        }
         endpoint => match target.provider.native(endpoint) {
             Some((native, path, streamed)) => {
                 let stream = asked.stream();
                 let mut features = Vec::new();
-                let passing = Asked { body: &asked.body, model, headers: world.headers };
-                native.encode(&passing, target, body, &mut features)?;
+                let asked = Asked { request: asked, model, headers: world.headers };
+                native.encode(&asked, target, body, &mut features)?;
                 let template = if stream { streamed } else { path };
                 Ok(Said { template, native: Some(native), features, stream, ..Said::default() })
             }
@@ -88,6 +93,9 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     for (name, value) in &target.params {
         request.default_param(name, Json::trusted(value));
     }
+    if asked.endpoint != Endpoint::Chat {
+        one_thinking(&mut request, target);
+    }
     let supported =
         provider.dialect.supports().without(provider.quirks.unsupported).without(provider.quirks.ignored);
     screen(&mut request, supported, target)?;
@@ -97,6 +105,21 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let (stream, include_usage) = (request.stream, request.include_usage);
     let template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
     Ok(Said { template, features, stream, include_usage, ..Said::default() })
+}
+
+/// A request that comes from another language asks for thinking in both ways that the hub has: one of them goes on. A
+/// model that is known not to reason isn't asked to, as clients ask every model.
+fn one_thinking(request: &mut ChatRequest<'_>, target: &Target) {
+    let model = request.model.plain();
+    if target.provider.dialect.knows_budgets(&model) && request.field("thinking").is_some() {
+        return request.remove(Param::ReasoningEffort.name());
+    }
+    request.remove("thinking");
+    let reasoning = target.provider.quirks.reasoning_models;
+    let name = model.rsplit('/').next().unwrap_or(&model);
+    if !reasoning.is_empty() && !reasoning.iter().any(|beginning| name.starts_with(beginning)) {
+        request.remove(Param::ReasoningEffort.name());
+    }
 }
 
 fn embed(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
@@ -114,13 +137,14 @@ fn embed(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -
     Ok(Said { template: provider.embeddings, base64: request.base64, ..Said::default() })
 }
 
-fn count(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
+fn count(target: &Target, asked: &Asked<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
     let provider = target.provider;
     if provider.count_tokens.is_empty() {
         return Err(no_counting(target));
     }
-    provider.dialect.encode_count(asked, target, model, body)?;
-    Ok(Said { template: provider.count_tokens, ..Said::default() })
+    let mut features = Vec::new();
+    let model = provider.dialect.encode_count(asked, target, body, &mut features)?;
+    Ok(Said { template: provider.count_tokens, features, model, ..Said::default() })
 }
 
 /// A model's name as it stands between a JSON string's quotes.

@@ -16,7 +16,7 @@ use crate::client::{Endpoint, Request};
 use crate::config::Target;
 use crate::error::{Error, Said};
 use crate::json::Str;
-use crate::openai::{Body, ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
+use crate::openai::{ChatRequest, EmbeddingWriter, EmbeddingsRequest, Param, ParamSet, Sink};
 use crate::wire::{Frame, FrameKind};
 
 /// One body language. Pure: no state, no I/O.
@@ -80,17 +80,28 @@ pub trait Dialect: Sync {
         None
     }
 
-    /// The body of a request to count a prompt's tokens.
+    /// Whether it understands Anthropic's `thinking`, with its budgets, and needs no effort in its place.
+    fn knows_budgets(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Whether the tokens of a prompt for `model` can be counted beforehand.
+    fn counts(&self, _model: &str) -> bool {
+        false
+    }
+
+    /// Appends the body of a request to count a prompt's tokens, and the headers that it needs. Gives the model's name for
+    /// its path, where that is another.
     ///
     /// # Errors
     /// A client error when the prompt can't be said in this language; so says a language that counts none.
     fn encode_count(
         &self,
-        _request: &Request,
+        _asked: &Asked<'_>,
         to: &Target,
-        _model: Str<'_>,
         _body: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+        _headers: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<String>, Error> {
         Err(no_counting(to))
     }
 
@@ -139,11 +150,11 @@ pub trait Native: Sync + std::fmt::Debug {
     }
 }
 
-/// A request that passes.
+/// A client's request on its way to a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// The client's body.
-    pub body: &'a Body,
+    /// The client's request.
+    pub request: &'a Request,
     /// The upstream model.
     pub model: Str<'a>,
     /// The client's headers, names in lower case.

@@ -4,7 +4,7 @@
 
 use super::sink::{Piece, Sink, Start};
 use crate::error::Error;
-use crate::json::{Out, escape};
+use crate::json::{Out, Str, escape};
 use crate::meter::Usage;
 
 /// Writes chunks as they are told. Each piece becomes a whole event at once; what has been written is taken from
@@ -18,6 +18,8 @@ pub struct ChunkWriter {
     fallback: (String, String, u64),
     /// Which choices have told their role.
     begun: Vec<u32>,
+    /// How many reasoning blocks each choice has closed: OpenAI's own accumulator demands an index in every list.
+    thoughts: Vec<(u32, u64)>,
     include_usage: bool,
     usage: Option<Usage>,
 }
@@ -32,6 +34,7 @@ impl ChunkWriter {
             prefix: Vec::new(),
             fallback: (id.into(), model.into(), now),
             begun: Vec::new(),
+            thoughts: Vec::new(),
             include_usage,
             usage: None,
         }
@@ -118,6 +121,27 @@ impl ChunkWriter {
         self.shut();
     }
 
+    /// Tells a piece of the reasoning block that is open, of these spellings, and ends the delta. `last` closes the block.
+    fn thought(&mut self, choice: u32, fields: &[(&str, &str)], last: bool) {
+        if !self.thoughts.iter().any(|(known, _)| *known == choice) {
+            self.thoughts.push((choice, 0));
+        }
+        let place = self.thoughts.iter_mut().find(|(known, _)| *known == choice);
+        let index = place.map_or(0, |(_, closed)| {
+            let index = *closed;
+            *closed += u64::from(last);
+            index
+        });
+        self.out.key("thinking_blocks");
+        self.out.extend_from_slice(b"[{");
+        self.out.field_number("index", index);
+        for (key, spelling) in fields {
+            self.out.field_token(key, Str::spelled(spelling));
+        }
+        self.out.extend_from_slice(b"}]");
+        self.shut();
+    }
+
     fn tool(&mut self, choice: u32, index: u32) {
         self.open(choice);
         self.out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
@@ -146,23 +170,18 @@ impl Sink for ChunkWriter {
                 self.open(choice);
                 self.out.extend_from_slice(b"\"reasoning_content\":\"");
                 self.out.extend_from_slice(text.raw().as_bytes());
-                self.out.extend_from_slice(b"\",\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"");
-                self.out.extend_from_slice(text.raw().as_bytes());
-                self.out.extend_from_slice(b"\"}]");
-                self.shut();
+                self.out.push(b'"');
+                self.thought(choice, &[("type", "thinking"), ("thinking", text.raw())], false);
             }
-            Piece::Signature(signature) => self.delta(
-                choice,
-                b"\"thinking_blocks\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"",
-                signature.raw(),
-                b"\"}]",
-            ),
-            Piece::RedactedThinking(data) => self.delta(
-                choice,
-                b"\"thinking_blocks\":[{\"type\":\"redacted_thinking\",\"data\":\"",
-                data.raw(),
-                b"\"}]",
-            ),
+            Piece::Signature(signature) => {
+                self.open(choice);
+                let fields = [("type", "thinking"), ("thinking", ""), ("signature", signature.raw())];
+                self.thought(choice, &fields, true);
+            }
+            Piece::RedactedThinking(data) => {
+                self.open(choice);
+                self.thought(choice, &[("type", "redacted_thinking"), ("data", data.raw())], true);
+            }
             Piece::Refusal(text) => self.delta(choice, b"\"refusal\":\"", text.raw(), b"\""),
             Piece::ToolCall { index, id, name } => {
                 self.tool(choice, index);
@@ -220,7 +239,6 @@ impl Sink for ChunkWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Str;
     use crate::openai::{Finish, FinishReason};
 
     #[test]

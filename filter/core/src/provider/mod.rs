@@ -107,6 +107,12 @@ impl When {
 }
 
 impl Provider {
+    /// Whether this vendor counts the tokens of a prompt for `model` beforehand.
+    #[must_use]
+    pub fn counts(&self, model: &str) -> bool {
+        !self.count_tokens.is_empty() && self.dialect.counts(model)
+    }
+
     /// How this vendor serves an endpoint in the endpoint's own language, and at which path (for a stream, the second):
     /// `None` where requests go through the hub.
     #[must_use]

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/api/errors>.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Kind};
 use crate::json::Out;
 
@@ -38,12 +40,33 @@ pub(super) fn status(error: &Error) -> u16 {
 pub(super) fn write(error: &Error, request_id: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"error\",\"error\":{");
     out.field_text("type", type_of(error.kind));
-    out.field_text("message", error.shown());
+    out.field_text("message", &named(error));
     out.push(b'}');
     if !request_id.is_empty() {
         out.field_text("request_id", request_id);
     }
     out.push(b'}');
+}
+
+/// The hub's parameters, by the names that clients of this language know them by.
+const NAMES: &[(&str, &str)] = &[
+    ("reasoning_effort", "thinking"),
+    ("stop", "stop_sequences"),
+    ("user", "metadata.user_id"),
+    ("response_format", "output_config.format"),
+    ("parallel_tool_calls", "tool_choice.disable_parallel_tool_use"),
+    ("web_search_options", "tools: web_search"),
+    ("input_audio", "audio"),
+];
+
+/// What the client may read, with the parameter at fault by the client's own name.
+fn named(error: &Error) -> Cow<'_, str> {
+    let shown = error.shown();
+    let found = NAMES.iter().find(|(hub, _)| error.param.as_deref() == Some(*hub));
+    match found {
+        Some((hub, own)) => Cow::Owned(shown.replace(&format!("'{hub}'"), &format!("'{own}'"))),
+        None => Cow::Borrowed(shown),
+    }
 }
 
 /// Appends the event that ends a stream.

@@ -1,13 +1,21 @@
 //! Anthropic's Messages.
 //!
+//! [`request`] puts a request into the hub's language, with [`turns`] for what was said and [`tools`] for what may be
+//! called. [`whole`] and [`stream`] write replies, with what they have in common in [`reply`]; [`error`] is the envelope.
 //! Source: <https://platform.claude.com/docs/en/api/messages>.
 
 mod error;
+mod estimate;
+mod reply;
+mod request;
+mod stream;
+mod tools;
+mod turns;
+mod whole;
 
-use super::chat::CHAT;
-use super::{Language, Seed, StreamWriter, WholeWriter};
-use crate::error::{Error, Kind};
-use crate::json::{Json, Out};
+use super::{Language, Request, Seed, StreamWriter, WholeWriter};
+use crate::error::Error;
+use crate::json::{Json, Out, Str};
 use crate::openai::Body;
 
 /// The language.
@@ -18,16 +26,25 @@ pub(super) static MESSAGES: Messages = Messages;
 pub(super) struct Messages;
 
 impl Language for Messages {
-    fn hub(&self, _body: &Body) -> Result<Body, Error> {
-        Err(Error::client(Kind::NotFound, "/v1/messages is not served yet for this model."))
+    fn hub(&self, body: &Body) -> Result<Body, Error> {
+        request::hub(body)
+    }
+
+    /// The stop sequence, where there is one only: a provider that says no more than that one was met means this.
+    fn echo(&self, body: &Body) -> String {
+        let stops = body.field("stop_sequences").map(Json::items).unwrap_or_default();
+        match stops.as_slice() {
+            [only] => only.as_str().map(Str::raw).unwrap_or_default().to_owned(),
+            _ => String::new(),
+        }
     }
 
     fn whole(&self, seed: Seed<'_>) -> Box<dyn WholeWriter> {
-        CHAT.whole(seed)
+        Box::new(whole::MessageWriter::new(seed))
     }
 
     fn stream(&self, seed: Seed<'_>) -> Box<dyn StreamWriter> {
-        CHAT.stream(seed)
+        Box::new(stream::EventWriter::new(seed))
     }
 
     fn status(&self, error: &Error) -> u16 {
@@ -43,6 +60,15 @@ impl Language for Messages {
     fn fail(&self, error: &Error, out: &mut Vec<u8>) {
         error::write_event(error, out);
     }
+}
+
+/// The answer to a question for a prompt's tokens where nobody counts them.
+///
+/// # Errors
+/// A client error when the request is malformed.
+pub fn estimate(request: &Request) -> Result<Vec<u8>, Error> {
+    request.hub()?;
+    Ok(count(estimate::tokens(&request.body), true))
 }
 
 /// The answer to a question for a prompt's tokens. An estimate says that it is one.

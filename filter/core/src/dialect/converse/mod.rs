@@ -13,6 +13,7 @@
 //! * The filter fetches nothing: images and files come as data-URLs or lie in S3.
 //! * `metadata` becomes `requestMetadata` as far as its rules allow.
 
+mod count;
 mod family;
 mod fields;
 mod media;
@@ -21,7 +22,7 @@ mod reply;
 mod stream;
 mod tools;
 
-use super::{Dialect, StreamDecoder};
+use super::{Asked, Dialect, StreamDecoder};
 use crate::config::Target;
 use crate::error::Error;
 use crate::json::Out;
@@ -86,5 +87,28 @@ impl Dialect for Converse {
 
     fn stream(&self) -> Box<dyn StreamDecoder> {
         Box::<stream::Events>::default()
+    }
+
+    fn knows_budgets(&self, model: &str) -> bool {
+        model.contains("claude")
+    }
+
+    fn counts(&self, model: &str) -> bool {
+        // Of all that Bedrock serves, only Claude's tokens are counted beforehand.
+        model.contains("anthropic.claude")
+    }
+
+    fn encode_count(
+        &self,
+        asked: &Asked<'_>,
+        to: &Target,
+        body: &mut Vec<u8>,
+        _headers: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<String>, Error> {
+        count::encode(asked, to, body)
+    }
+
+    fn decode_count(&self, body: &[u8]) -> Result<u64, Error> {
+        count::decode(body)
     }
 }

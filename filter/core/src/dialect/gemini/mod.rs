@@ -4,6 +4,7 @@
 //! <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>.
 
 mod content;
+mod count;
 mod embeddings;
 mod family;
 mod params;
@@ -14,7 +15,7 @@ mod schema;
 mod signature;
 mod tools;
 
-use super::{Dialect, StreamDecoder, truncated};
+use super::{Asked, Dialect, StreamDecoder, truncated};
 use crate::config::Target;
 use crate::error::{Error, Said};
 use crate::json::Out;
@@ -26,15 +27,17 @@ use params::Written;
 use reply::Reading;
 
 /// The language of the Gemini API.
-pub static GEMINI: Gemini = Gemini { embeddings: embeddings::Form::Batch };
+pub static GEMINI: Gemini = Gemini { embeddings: embeddings::Form::Batch, counts_requests: true };
 
 /// The language of Vertex AI: the same, but for its embeddings.
-pub static VERTEX: Gemini = Gemini { embeddings: embeddings::Form::Predict };
+pub static VERTEX: Gemini = Gemini { embeddings: embeddings::Form::Predict, counts_requests: false };
 
 /// Gemini's `generateContent`.
 #[derive(Debug)]
 pub struct Gemini {
     embeddings: embeddings::Form,
+    /// Whether tokens are counted of a request in a request, the only form that takes more than contents.
+    counts_requests: bool,
 }
 
 impl Dialect for Gemini {
@@ -110,6 +113,29 @@ impl Dialect for Gemini {
 
     fn stream(&self) -> Box<dyn StreamDecoder> {
         Box::<Responses>::default()
+    }
+
+    fn knows_budgets(&self, model: &str) -> bool {
+        // The third generation knows levels, which efforts tell better than numbers.
+        !Family::of(model).signs()
+    }
+
+    fn counts(&self, _model: &str) -> bool {
+        true
+    }
+
+    fn encode_count(
+        &self,
+        asked: &Asked<'_>,
+        to: &Target,
+        body: &mut Vec<u8>,
+        _headers: &mut Vec<(&'static str, String)>,
+    ) -> Result<Option<String>, Error> {
+        count::encode(self, asked, to, body).map(|()| None)
+    }
+
+    fn decode_count(&self, body: &[u8]) -> Result<u64, Error> {
+        count::decode(body)
     }
 }
 

@@ -15,13 +15,17 @@ struct Editor<'t> {
     reasoning: bool,
     developer: bool,
     ours: bool,
+    errors: bool,
 }
 
 /// Writes the field `messages`.
 pub(super) fn messages(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
     let quirks = &to.provider.quirks;
     // Most requests need no edit, and are large: one look tells.
-    let found = mentions(raw.text(), &["cache_control", "reasoning_content", "developer", OURS[0], OURS[1]]);
+    let found = mentions(
+        raw.text(),
+        &["cache_control", "reasoning_content", "developer", OURS[0], OURS[1], "is_error"],
+    );
     let has = |bit: u32| found & (1 << bit) != 0;
     let editor = Editor {
         to,
@@ -29,8 +33,10 @@ pub(super) fn messages(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
         reasoning: quirks.reasoning != "reasoning_content" && has(1),
         developer: !quirks.developer && has(2),
         ours: has(3) || has(4),
+        errors: has(5),
     };
-    if !(editor.cache_control || editor.reasoning || editor.developer || editor.ours || quirks.flat_content) {
+    let edits = editor.cache_control || editor.reasoning || editor.developer || editor.ours || editor.errors;
+    if !(edits || quirks.flat_content) {
         return body.field("messages", raw);
     }
     body.key("messages");
@@ -52,6 +58,8 @@ impl Editor<'_> {
             match &*key.plain() {
                 "cache_control" if self.cache_control => {}
                 name if OURS.contains(&name) => {}
+                // Other languages say it apart; here the result's own words do.
+                "is_error" if self.errors => {}
                 "reasoning_content" if self.reasoning => {
                     if !quirks.reasoning.is_empty() && !value.is_null() {
                         body.field(quirks.reasoning, value);

@@ -25,6 +25,7 @@ pub(super) const MESSAGES: Provider = Provider {
     base_suffix: "/v1",
     chat: "/messages",
     embeddings: "",
+    count_tokens: "/messages/count_tokens",
     auth: Auth::Header("x-api-key"),
     key_env: &["ANTHROPIC_API_KEY"],
     base_env: &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"],

@@ -37,6 +37,7 @@ const BEDROCK: Provider = Provider {
     chat: "/model/{model}/converse",
     stream: "/model/{model}/converse-stream",
     embeddings: "",
+    count_tokens: "/model/{model}/count-tokens",
     key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
     // Both are told to whoever reads the invocation logs.
@@ -50,6 +51,7 @@ const EMBEDDING: Provider = Provider {
     chat: "",
     stream: "",
     embeddings: "/model/{model}/invoke",
+    count_tokens: "",
     input_tokens: "x-amzn-bedrock-input-token-count",
     quirks: Quirks {
         embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },

@@ -46,6 +46,7 @@ static VERTEX_CLAUDE: Provider = Provider {
     dialect: &dialect::anthropic::IN_VERTEX,
     chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:rawPredict",
     stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:streamRawPredict",
+    count_tokens: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/count-tokens:rawPredict",
     quirks: CLAUDE,
     docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
     ..VERTEX
@@ -68,6 +69,7 @@ pub(super) static ROWS: &[Provider] = &[
         chat: "/models/{model}:generateContent",
         stream: "/models/{model}:streamGenerateContent?alt=sse",
         embeddings: "/models/{model}:batchEmbedContents",
+        count_tokens: "/models/{model}:countTokens",
         auth: Auth::Header("x-goog-api-key"),
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_env: &["GEMINI_API_BASE"],
@@ -98,6 +100,7 @@ pub(super) static ROWS: &[Provider] = &[
         chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:generateContent",
         stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:streamGenerateContent?alt=sse",
         embeddings: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:predict",
+        count_tokens: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:countTokens",
         quirks: GEMINI_QUIRKS,
         ..VERTEX
     },
