@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterable
 
 from . import work
@@ -214,6 +215,7 @@ def measure_growth(settings: Settings) -> dict:
         "body": _body_growth(settings),
         "routes": _route_growth(settings),
         "streams": _stream_growth(settings),
+        "requests": _request_growth(settings),
     }
 
 
@@ -250,6 +252,39 @@ def _route_growth(settings: Settings) -> dict:
             result[str(count)] = lines
             say(f"routes {count}: " + ", ".join(f"{n} {v['cpu_us']} us {v['memory_mb']} MB" for n, v in lines.items()))
     return result
+
+
+def _request_growth(settings: Settings) -> dict:
+    """Statistics and memory after more and more requests, half of them streams; a fresh process per contender."""
+    result: dict = {}
+    whole, stream = work.items()["anthropic/small"], work.items()["anthropic/stream"]
+    for name in settings.contenders:
+        with Bench([name]) as bench:
+            if name not in bench.running:
+                continue
+            contender, done = bench.running[name], 0
+            for count in (1_000, 10_000, 50_000, 100_000):
+                for item in (whole, stream):
+                    if probe(contender, bench.stand_in, item):
+                        break
+                    bench.stand_in.play(item)
+                    fire(contender, bench.stand_in, item, connections=8, each=max(1, (count - done) // 16))
+                done = count
+                result.setdefault(str(count), {})[name] = {
+                    "series": series(contender),
+                    "after_kb": contender.group.memory_kb() if contender.group else 0,
+                }
+                say(f"requests {count} {name}: {result[str(count)][name]}")
+    return result
+
+
+def series(contender: Contender) -> int:
+    """How many series of Dragoman's an Envoy has; 0 for others."""
+    try:
+        url = f"http://127.0.0.1:{contender.admin}/stats?filter=dragoman"
+        return len(urllib.request.urlopen(url, timeout=10).read().splitlines())
+    except (AttributeError, OSError):
+        return 0
 
 
 def _stream_growth(settings: Settings) -> dict:

@@ -90,6 +90,10 @@ def _detail_tables(run: dict) -> list[tuple[list[str], list[list[str]]]]:
         growth = run.get("growth", {}).get(kind)
         if growth:
             tables.append(_across(run, growth, title, lambda line: _number(line["cpu_us"])))
+    requests = run.get("growth", {}).get("requests")
+    if requests:
+        tables.append(_across(run, requests, "RSS MB after so many requests", lambda line: _number(line["after_kb"] / 1024)))
+        tables.append(_across(run, requests, "Series after so many requests", lambda line: _number(line["series"])))
     streams = run.get("growth", {}).get("streams")
     if streams:
         tables.append(_across(run, streams, "CPU µs per event by concurrent streams", lambda line: _number(line["event_us"], 1)))

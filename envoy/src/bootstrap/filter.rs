@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig};
+use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig, TargetConfig};
 use dragoman_core::meter::ModelInfo;
 use serde_json::{Value, json};
 
@@ -62,9 +62,15 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
 fn models(plan: &Plan) -> BTreeMap<String, BTreeMap<String, ModelInfo>> {
     let mut models: BTreeMap<String, BTreeMap<String, ModelInfo>> = BTreeMap::new();
     for target in plan.targets.iter().map(|target| &target.config) {
-        if target.model.contains('*') {
-            models.entry(target.provider.clone()).or_default().extend(prices::of_pattern(target));
-        }
+        // Azure's deployments have names of their users' own; the reply names the model.
+        let unpriced = target.info.as_ref().is_none_or(|info| info.price.is_none());
+        let any = TargetConfig { model: "*".to_owned(), ..target.clone() };
+        let pattern = match target.provider.as_str() {
+            _ if target.model.contains('*') => target,
+            "azure" | "azure_ai" if unpriced => &any,
+            _ => continue,
+        };
+        models.entry(target.provider.clone()).or_default().extend(prices::of_pattern(pattern));
     }
     models.retain(|_, known| !known.is_empty());
     models

@@ -268,10 +268,16 @@ json_view! {
         "cached_tokens" => cached: u64,
         "cache_write_tokens" => cache_write: u64,
         "cache_creation_tokens" => cache_creation: u64,
+        "cache_creation_token_details" => cache_lifetimes: CacheLifetimes<'a>,
         "audio_tokens" => audio: u64,
         "image_tokens" => image: u64,
         "reasoning_tokens" => reasoning: u64,
     }
+}
+
+json_view! {
+    /// LiteLLM's word for how long what was written to a cache stays.
+    struct CacheLifetimes<'a> { "ephemeral_1h_input_tokens" => hour: u64 }
 }
 
 /// Reads a usage object.
@@ -292,6 +298,7 @@ pub fn usage(value: Json<'_>) -> Usage {
         output,
         cached: prompt.cached.or(view.cache_hit).or(view.cached).or(view.num_cached),
         cache_write: prompt.cache_write.or(prompt.cache_creation),
+        cache_write_1h: prompt.cache_lifetimes.and_then(|lifetimes| lifetimes.hour),
         reasoning,
         audio_input: prompt.audio,
         audio_output: completion.audio,

@@ -51,6 +51,7 @@ json_view! {
         "cache_read_input_tokens" => cache_read: u64,
         "cache_creation_input_tokens" => cache_write: u64,
         "cache_creation" => cache_creation: CacheCreation<'a>,
+        "service_tier" => service_tier: Str<'a>,
         "output_tokens_details" => output_details: OutputDetails<'a>,
     }
 }
@@ -86,6 +87,15 @@ impl Tally {
         self.cache_write_1h = hour.or(self.cache_write_1h);
         let thinking = counts.output_details.as_ref().and_then(|details| details.thinking);
         self.thinking = thinking.or(self.thinking);
+    }
+
+    /// Takes a report over, and tells the counts so far.
+    pub fn tell(&mut self, counts: &Counts<'_>, sink: &mut dyn Sink) {
+        if let Some(tier) = counts.service_tier {
+            sink.tier(&tier.plain());
+        }
+        self.add(counts);
+        sink.usage(self.usage());
     }
 
     /// In OpenAI's terms: Anthropic counts cached tokens beside its input.
@@ -209,9 +219,7 @@ pub(super) fn decode(body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         tell_end(reason, message.stop_details.as_ref(), told.calls > 0, told.answered, sink);
     }
     if let Some(counts) = &message.usage {
-        let mut tally = Tally::default();
-        tally.add(counts);
-        sink.usage(tally.usage());
+        Tally::default().tell(counts, sink);
     }
     Ok(())
 }

@@ -137,8 +137,7 @@ impl Events {
             sink.start(Start { id: message.id, model: message.model, created: None });
         }
         if let Some(counts) = &message.usage {
-            self.tally.add(counts);
-            sink.usage(self.tally.usage());
+            self.tally.tell(counts, sink);
         }
     }
 
@@ -150,8 +149,7 @@ impl Events {
             tell_end(reason, delta.stop_details.as_ref(), self.calls > 0, self.answered, sink);
         }
         if let Some(counts) = &event.usage {
-            self.tally.add(counts);
-            sink.usage(self.tally.usage());
+            self.tally.tell(counts, sink);
         }
     }
 

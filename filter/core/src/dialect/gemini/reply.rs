@@ -76,6 +76,7 @@ json_view! {
         "toolUsePromptTokenCount" => tool_prompt: u64,
         "cachedContentTokenCount" => cached: u64,
         "totalTokenCount" => total: u64,
+        "trafficType" => traffic: Str<'a>,
         "promptTokensDetails" => prompt_details: Vec<CountView<'a>>,
         "candidatesTokensDetails" => candidates_details: Vec<CountView<'a>>,
     }
@@ -204,6 +205,9 @@ impl Reading {
         if !std::mem::replace(&mut self.started, true) {
             self.id = reply.id.map(|id| id.raw().to_owned()).unwrap_or_default();
             sink.start(Start { id: reply.id, model: reply.model, created: None });
+        }
+        if let Some(traffic) = reply.usage.as_ref().and_then(|usage| usage.traffic) {
+            sink.tier(tier(&traffic.plain()));
         }
         if let Some(usage) = reply.usage.as_ref().and_then(usage) {
             sink.usage(usage);
@@ -490,6 +494,16 @@ fn write_token(token: &TokenView<'_>, out: &mut Vec<u8>) {
     out.open(b'[');
     text.plain().bytes().for_each(|byte| out.number(u64::from(byte)));
     out.push(b']');
+}
+
+/// The service tier by which Vertex bills what it calls traffic.
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType>
+fn tier(traffic: &str) -> &'static str {
+    match traffic {
+        "ON_DEMAND_PRIORITY" => "priority",
+        "FLEX" | "BATCH" | "ON_DEMAND_FLEX" => "flex",
+        _ => "default",
+    }
 }
 
 /// The token counts, unless there are none: Vertex says something of the traffic in every event, and counts in the last.
