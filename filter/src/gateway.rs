@@ -307,7 +307,12 @@ impl HttpContext for Stream {
                 return Action::Pause;
             }
             let error = Said::read(&gathered).into_error(self.status, "Envoy").status(self.status);
-            let body = self.language().error(&error, &self.request_id);
+            let (body, status) =
+                (self.language().error(&error, &self.request_id), self.language().status(&error));
+            if status != self.status {
+                self.status = status;
+                host::set_header(Half::Response, ":status", Some(&status.to_string()));
+            }
             host::set_header(Half::Response, "content-type", Some("application/json"));
             host::set_header(Half::Response, "content-length", Some(&body.len().to_string()));
             host::set_body(Half::Response, &body);
