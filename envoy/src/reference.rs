@@ -15,7 +15,9 @@ const SECTIONS: &[(&str, &str)] = &[
     ("model_info", "ModelInfo"),
     ("litellm_settings", "LitellmSettings"),
     ("router_settings", "RouterSettings"),
+    ("router_settings.routing_strategy_args", "StrategyArguments"),
     ("general_settings", "GeneralSettings"),
+    ("dragoman", "Dragoman"),
 ];
 
 const HEAD: &str = "# The config

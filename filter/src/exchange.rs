@@ -12,6 +12,7 @@ use proxy_wasm::types::Action;
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::silence;
+use crate::state;
 use crate::token;
 
 /// Whether a header of the client's goes on to the provider: these few, and no credential, no cookie, none of ours.
@@ -45,6 +46,8 @@ pub struct Exchange {
     holding: bool,
     /// Whether it is watched for silence.
     watched: bool,
+    /// When the provider says that it can be asked again, in milliseconds from now.
+    retry_after_ms: Option<u64>,
 }
 
 impl Exchange {
@@ -96,7 +99,17 @@ impl Exchange {
         host::set_body(Half::Request, &outgoing.body);
         let awaiting = attempt.streams();
         let endpoint = request.endpoint;
-        Ok(Self { attempt, stream, context, endpoint, place, awaiting, holding: false, watched: false })
+        Ok(Self {
+            attempt,
+            stream,
+            context,
+            endpoint,
+            place,
+            awaiting,
+            holding: false,
+            watched: false,
+            retry_after_ms: None,
+        })
     }
 
     /// The reply's head has come.
@@ -107,6 +120,9 @@ impl Exchange {
         let status = status.unwrap_or(502);
         ledger::attempt(self.stream, self.place, |tried| tried.status = status);
         let plan = self.attempt.head(status, &headers, end);
+        if status >= 400 {
+            self.retry_after_ms = retry_after(&headers);
+        }
         apply(&plan.edits);
         self.holding = plan.hold;
         if end {
@@ -156,6 +172,20 @@ impl Exchange {
         self.attempt.failure()
     }
 
+    /// The attempt has gone without a reply's head: it failed, unless the client went first, whose stream is settled then.
+    pub fn gone(&self) {
+        let unanswered = ledger::attempt(self.stream, self.place, |tried| {
+            let unanswered = tried.status == 0 && tried.failure.is_none();
+            if unanswered {
+                tried.failure = Some(state::unanswered(tried, host::now() / 1_000_000));
+            }
+            tried.failure.filter(|_| unanswered)
+        });
+        if let Some(kind) = unanswered.flatten() {
+            state::failed(self.attempt.target(), kind, kind.status(), None);
+        }
+    }
+
     /// Keeps the ledger current. The clock is a host call: it is asked when the first output comes and at the end.
     fn report(&mut self, end: bool) {
         let seen = self.attempt.seen();
@@ -163,7 +193,8 @@ impl Exchange {
         self.awaiting &= !first;
         let now = if first || end { host::now() } else { 0 };
         let failure = self.attempt.failure().map(|error| error.kind);
-        ledger::attempt(self.stream, self.place, |tried| {
+        let known = ledger::attempt(self.stream, self.place, |tried| {
+            let known = tried.failure;
             tried.seen.clone_from(seen);
             tried.failure = failure;
             if first {
@@ -172,7 +203,11 @@ impl Exchange {
             if end {
                 tried.ended = Some(now);
             }
+            known
         });
+        if let (Some(error), Some(None)) = (self.attempt.failure(), known) {
+            state::failed(self.attempt.target(), error.kind, error.http_status(), self.retry_after_ms);
+        }
     }
 }
 
@@ -182,6 +217,12 @@ impl Drop for Exchange {
             silence::forget(self.context);
         }
     }
+}
+
+/// A provider's `retry-after` in milliseconds, where it is a number of seconds.
+fn retry_after(headers: &[(String, String)]) -> Option<u64> {
+    let (_, value) = headers.iter().find(|(name, _)| name == "retry-after")?;
+    value.trim().parse::<u64>().ok()?.checked_mul(1000)
 }
 
 fn apply(edits: &[Edit]) {

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, Reply, RequestHead, Verdict};
+use dragoman_core::admission::{Gateway, HeadWishes, Reply, RequestHead, Verdict, World};
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Said};
 use dragoman_core::json::{Json, Str};
 use dragoman_core::meter::dollars;
 use dragoman_core::openai::Body;
+use dragoman_core::route::Moment;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -16,6 +17,7 @@ use crate::exchange::{Exchange, kept, refuse};
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::settle::{Asked, settle};
+use crate::state;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
 const HANDOVER: &str = "dragoman.stream";
@@ -57,6 +59,7 @@ pub struct Stream {
     /// The client's id of the request, or Envoy's.
     request_id: String,
     headers: Vec<(String, String)>,
+    wishes: HeadWishes,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
     /// The body is over the limit, and has been told so.
@@ -74,6 +77,7 @@ pub struct Stream {
 struct Admitted {
     route: String,
     asked: Option<String>,
+    begun: Option<state::Begun>,
     stream: bool,
     target: Rc<Target>,
 }
@@ -83,7 +87,7 @@ const MAX_FOREIGN: usize = 64 * 1024;
 
 impl Stream {
     /// A context for a request that is about to come.
-    pub const fn new(id: u32, gateway: Rc<Gateway>, inline: bool) -> Self {
+    pub fn new(id: u32, gateway: Rc<Gateway>, inline: bool) -> Self {
         Self {
             id,
             gateway,
@@ -91,6 +95,7 @@ impl Stream {
             endpoint: None,
             request_id: String::new(),
             headers: Vec::new(),
+            wishes: HeadWishes::default(),
             admitted: None,
             exchange: None,
             refused: false,
@@ -103,9 +108,18 @@ impl Stream {
 
     /// Lets the request go its way, or answers it.
     fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<Action, Error> {
-        let request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
+        let mut request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
-        let plan = gateway.body(&request, host::random())?;
+        let (now_ms, stream) = (self.started / 1_000_000, request.stream());
+        let world = World {
+            moment: Moment { now_ms, random: host::random() },
+            look: &|route| state::look(&gateway, route, stream, now_ms),
+        };
+        let plan = gateway.body(&request, &self.wishes, &world)?;
+        if let Some(meant) = plan.listed.first() {
+            request = Request::new(endpoint, request.body.asking_for(meant)?);
+            host::set_body(Half::Request, request.body.text().as_bytes());
+        }
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
         if let Some(reply) = gateway.estimate(&request, &plan)? {
@@ -117,6 +131,7 @@ impl Stream {
         self.admitted = Some(Admitted {
             route: plan.route.to_owned(),
             asked,
+            begun: state::begin(&gateway, plan.choice, now_ms),
             stream: plan.stream,
             target: Rc::clone(target),
         });
@@ -159,10 +174,16 @@ impl Stream {
             let cost =
                 if admitted.stream { None } else { self.gateway.bill(last).and_then(|bill| bill.cost) };
             let busy: u64 = entry.attempts.iter().map(|tried| tried.busy(now)).sum();
-            Some((Rc::clone(&last.target), cost, now.saturating_sub(self.started).saturating_sub(busy)))
+            let overhead = now.saturating_sub(self.started).saturating_sub(busy);
+            Some((Rc::clone(&last.target), cost, overhead, entry.attempts.len() - 1))
         });
-        let Some((target, cost, overhead)) = told.flatten() else { return };
+        let Some((target, cost, overhead, retries)) = told.flatten() else { return };
         host::set_header(Half::Response, "x-litellm-model-id", Some(&target.id));
+        // A name that no header can hold is not told.
+        if admitted.route.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            host::set_header(Half::Response, "x-litellm-model-group", Some(&admitted.route));
+        }
+        host::set_header(Half::Response, "x-litellm-attempted-retries", Some(&retries.to_string()));
         let overhead = format!("{}.{:03}", overhead / 1_000_000, overhead / 1000 % 1000);
         host::set_header(Half::Response, "x-litellm-overhead-duration-ms", Some(&overhead));
         if let Some(cost) = cost {
@@ -183,6 +204,7 @@ impl Stream {
                 target: &admitted.target,
                 status: self.status,
                 started: self.started,
+                begun: admitted.begun,
             },
             &self.gateway,
             &entry,
@@ -219,6 +241,7 @@ impl HttpContext for Stream {
             Verdict::Read(endpoint) => {
                 self.endpoint = Some(endpoint);
                 self.started = host::now();
+                self.wishes = self.gateway.wishes(&self.headers);
                 let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
                 self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
                 self.headers.retain(|(name, _)| kept(name));

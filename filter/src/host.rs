@@ -198,6 +198,16 @@ pub fn add(counter: u32, by: u64) {
     log_failure("a count", hostcalls::increment_metric(counter, i64::try_from(by).unwrap_or(i64::MAX)));
 }
 
+/// Defines a gauge, or finds it again.
+pub fn gauge(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Sets a gauge.
+pub fn gauge_to(gauge: u32, value: u64) {
+    log_failure("a gauge", hostcalls::record_metric(gauge, value));
+}
+
 fn log_failure<T>(what: &str, outcome: Result<T, proxy_wasm::types::Status>) {
     if let Err(status) = outcome {
         log::warn!("Envoy refused {what}: {status:?}");

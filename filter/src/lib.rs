@@ -8,6 +8,7 @@ mod ledger;
 mod root;
 mod settle;
 mod silence;
+mod state;
 mod stats;
 mod token;
 mod upstream;

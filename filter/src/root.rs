@@ -10,7 +10,8 @@ use proxy_wasm::types::ContextType;
 use crate::gateway::Stream;
 use crate::host;
 use crate::silence;
-use crate::token::Tokens;
+use crate::state;
+use crate::token::{TICK, Tokens};
 use crate::upstream::{Habits, Upstream};
 
 /// One plugin instance in one worker.
@@ -53,6 +54,8 @@ fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
             // The upstream role knows no target before its first attempt: the gateway gets the tokens for both.
             let targets = gateway.targets.iter().map(|target| &**target);
             tokens = Tokens::of(targets).map_err(|error| error.message)?;
+            state::learn(&gateway);
+            host::tick_every(TICK);
             Plugin::Gateway { gateway: Rc::new(gateway), inline: role == Role::Inline }
         }
     };
@@ -85,6 +88,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.tokens.tick();
+        state::tick();
         // Last, as it speaks for other contexts.
         silence::tick();
     }

@@ -9,10 +9,11 @@ use dragoman_core::meter::{Bill, Measurement};
 
 use crate::host;
 use crate::ledger::Entry;
+use crate::state::{self, Begun};
 use crate::stats;
 
 /// What the gateway knows of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Asked<'s> {
     /// The route's name.
     pub route: &'s str,
@@ -28,6 +29,8 @@ pub struct Asked<'s> {
     pub status: u16,
     /// When the request came.
     pub started: u64,
+    /// What the choice of the target must get back.
+    pub begun: Option<Begun>,
 }
 
 /// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
@@ -56,5 +59,8 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry) {
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),
     };
+    if let Some(begun) = asked.begun {
+        state::end(begun, &measurement);
+    }
     stats::count(&measurement);
 }

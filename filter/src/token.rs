@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TURN: u64 = 5;
 const LONGEST_TURN: u64 = 80;
 /// How often is looked whether a token must be had, and while one is missing.
-const TICK: Duration = Duration::from_secs(5);
+pub const TICK: Duration = Duration::from_secs(1);
 const FIRST_TICKS: Duration = Duration::from_millis(100);
 
 /// The tokens that a plugin's targets need.

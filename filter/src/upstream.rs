@@ -110,7 +110,14 @@ fn target() -> Result<Rc<Target>, Error> {
     })
 }
 
-impl Context for Upstream {}
+impl Context for Upstream {
+    fn on_done(&mut self) -> bool {
+        if let Some(exchange) = &self.exchange {
+            exchange.gone();
+        }
+        true
+    }
+}
 
 impl HttpContext for Upstream {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {

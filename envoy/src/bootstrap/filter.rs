@@ -7,7 +7,7 @@ use dragoman_core::meter::ModelInfo;
 use serde_json::{Value, json};
 
 use super::{Site, typed};
-use crate::convert::Plan;
+use crate::convert::{Plan, routing};
 use crate::prices;
 
 /// All roles share one VM per worker: what one knows of a stream the other sees without asking Envoy.
@@ -26,6 +26,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
             .map(|route| RouteConfig {
                 name: route.name.clone(),
                 hidden: route.hidden,
+                sticky: route.sticky.clone(),
                 targets: route
                     .chains
                     .iter()
@@ -40,6 +41,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                             order: chain.order,
                             timeout_ms: differs(first.timeout_ms, plan.timeout_ms),
                             stream_timeout_ms: differs(first.stream_timeout_ms, first.timeout_ms),
+                            member: routing::member(first, &plan.routing),
                         })
                     })
                     .collect(),
@@ -47,6 +49,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
             .collect(),
         models: models(plan),
         stream_cost: plan.stream_cost,
+        routing: plan.routing.clone(),
         ..PluginConfig::of(site.role)
     };
     let mut config = serde_json::to_value(config).unwrap_or_default();

@@ -9,7 +9,7 @@ const MAX_CONNECTIONS: u32 = 50_000;
 const MAX_HEAP_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// The labels in the names of Dragoman's statistics: `wasmcustom.dragoman.requests;route=...;status=2xx;`.
-const LABELS: &[&str] = &["provider", "model", "status", "type", "class", "reason", "role"];
+const LABELS: &[&str] = &["provider", "model", "status", "type", "class", "reason", "role", "target"];
 
 /// The admin port.
 pub fn admin(site: &Site) -> Value {

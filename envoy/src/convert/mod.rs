@@ -6,6 +6,7 @@ mod aws;
 mod clusters;
 mod google;
 mod routes;
+pub mod routing;
 mod secrets;
 mod target;
 #[cfg(test)]
@@ -13,7 +14,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use dragoman_core::config::{Address, DEFAULT_MAX_BODY_BYTES, Setting, TargetConfig};
+use dragoman_core::config::{
+    Address, CooldownConfig, DEFAULT_MAX_BODY_BYTES, RoutingConfig, Setting, TargetConfig,
+};
 use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
@@ -35,6 +38,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// The clusters to which they lead.
     pub clusters: Clusters,
+    /// How a target is chosen.
+    pub routing: RoutingConfig,
     /// The key that clients must show.
     pub master_key: Option<Setting>,
     /// The largest body of a request.
@@ -70,6 +75,10 @@ pub struct Deployment {
     pub share: Share,
     /// The tier; the lowest is tried first.
     pub order: i64,
+    /// Who may use it.
+    pub tags: Vec<String>,
+    /// When it is left alone, where its entry says so.
+    pub cooldown: Option<CooldownConfig>,
     /// Its entry of `model_list`.
     pub index: usize,
     /// The `provider/model` of the config.
@@ -136,6 +145,13 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     target::distinct(&targets, &read.node, problems);
     let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
     let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
+    for target in &mut targets {
+        let entry = read.models.iter().find(|(index, _)| *index == target.index);
+        target.cooldown = entry.and_then(|(index, model)| {
+            let params_time = model.litellm_params.cooldown_time;
+            routing::cooldown(&model.model_info, params_time, *index, read, problems)
+        });
+    }
     let mut clusters = Clusters::of(&mut targets);
     let routes = routes::routes(read, &names, &targets, attempts, &mut clusters, problems);
     aws::one_signer(&routes, &targets, &read.node, problems);
@@ -143,6 +159,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         routes,
         clusters,
         targets,
+        routing: routing::routing(read, problems),
         master_key,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         timeout_ms: timeout,

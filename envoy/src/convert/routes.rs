@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dragoman_core::route::turn;
+use dragoman_core::config::StickyKey;
+use dragoman_core::route::{tags, turn};
 
 use super::clusters::Clusters;
-use super::{Deployment, Share};
+use super::{Deployment, Share, routing};
 use crate::check::{Problems, Read};
-use crate::litellm::{Alias, Strategy};
+use crate::litellm::Alias;
 
 /// A name that clients ask for.
 #[derive(Debug)]
@@ -16,7 +17,9 @@ pub struct Route {
     pub name: String,
     /// Whether the list of models leaves it out.
     pub hidden: bool,
-    /// Its chains, one per target that may be the first.
+    /// What keeps requests on one target, where that isn't as on other routes.
+    pub sticky: Option<Vec<StickyKey>>,
+    /// Its chains, one per target.
     pub chains: Vec<Chain>,
 }
 
@@ -56,23 +59,22 @@ pub fn routes(
         }
     }
     aliases(read, &mut groups, &mut index, problems);
-    if let Some(strategy) = read.config.router_settings.routing_strategy
-        && strategy != Strategy::SimpleShuffle
-    {
-        let at = read.node.place_of(&["router_settings", "routing_strategy"]);
-        problems.warning(
-            at,
-            "router_settings.routing_strategy",
-            "is read, but not honoured yet: simple-shuffle is used",
-        );
-    }
+    unknown_groups(read, &index, targets, problems);
     deployments(targets, &mut groups);
+    let tagged = read.config.router_settings.enable_tag_filtering;
+    let none = BTreeMap::new();
     groups
         .into_iter()
-        .map(|(name, hidden, members)| Route {
-            chains: chains(&members, targets, attempts, clusters),
-            name: name.to_owned(),
-            hidden,
+        .map(|(name, hidden, members)| {
+            let weights = read.config.router_settings.weights.get(name).unwrap_or(&none);
+            let deployments = members.iter().filter_map(|target| targets.get(*target)).collect();
+            let group = Members { members: &members, deployments, weights, tagged };
+            Route {
+                chains: group.chains(attempts, clusters),
+                name: name.to_owned(),
+                hidden,
+                sticky: routing::sticky(name, read, problems),
+            }
         })
         .collect()
 }
@@ -135,45 +137,103 @@ fn aliases<'a>(
     }
 }
 
-/// A chain for each target, in the members' order, which takes the others behind it.
-fn chains(members: &[usize], targets: &[Deployment], attempts: usize, clusters: &mut Clusters) -> Vec<Chain> {
-    let deployments: Vec<&Deployment> = members.iter().filter_map(|target| targets.get(*target)).collect();
-    let tiers: BTreeSet<i64> = deployments.iter().map(|deployment| deployment.order).collect();
-    let tier = |deployment: &&Deployment| tiers.iter().position(|order| *order == deployment.order);
-    let orders: Vec<i64> = deployments
-        .iter()
-        .map(|deployment| tier(deployment).and_then(|tier| i64::try_from(tier).ok()).unwrap_or_default())
-        .collect();
-    let weights = weights(&deployments, &orders);
-    let chain = |(first, (order, weight)): (usize, (&i64, u64))| {
-        let mut turned = turn(&orders, first);
-        turned.truncate(attempts);
-        let walked = turned.iter().filter_map(|place| deployments.get(*place).copied());
-        Chain {
-            cluster: clusters.chain(walked),
-            targets: turned.iter().filter_map(|place| members.get(*place)).copied().collect(),
-            weight,
-            order: *order,
-        }
-    };
-    orders.iter().zip(weights).enumerate().map(chain).collect()
+/// The targets of a route.
+struct Members<'a> {
+    members: &'a [usize],
+    deployments: Vec<&'a Deployment>,
+    /// The shares by the targets' ids, where the config gives them for the whole route.
+    weights: &'a BTreeMap<String, u64>,
+    /// Whether tags decide who may use a target.
+    tagged: bool,
 }
 
-/// The weights within each tier.
-fn weights(deployments: &[&Deployment], orders: &[i64]) -> Vec<u64> {
-    let mut weights = vec![0; deployments.len()];
-    for tier in orders.iter().collect::<BTreeSet<_>>() {
-        let places: Vec<usize> =
-            orders.iter().enumerate().filter(|(_, order)| *order == tier).map(|(place, _)| place).collect();
-        let shares: Vec<Share> =
-            places.iter().filter_map(|place| deployments.get(*place)).map(|member| member.share).collect();
-        for (place, weight) in places.iter().zip(shared(&shares)) {
-            if let Some(slot) = weights.get_mut(*place) {
-                *slot = weight;
+impl Members<'_> {
+    /// A chain for each target, in the members' order, which takes the others behind it.
+    fn chains(&self, attempts: usize, clusters: &mut Clusters) -> Vec<Chain> {
+        let tiers: BTreeSet<i64> = self.deployments.iter().map(|deployment| deployment.order).collect();
+        let tier = |deployment: &&Deployment| tiers.iter().position(|order| *order == deployment.order);
+        let orders: Vec<i64> = self
+            .deployments
+            .iter()
+            .map(|deployment| tier(deployment).and_then(|tier| i64::try_from(tier).ok()).unwrap_or_default())
+            .collect();
+        let weights = self.shares(&orders);
+        let chain = |(first, (order, weight)): (usize, (&i64, u64))| {
+            let mut turned = turn(&orders, first);
+            turned.retain(|then| self.stands_in(first, *then));
+            turned.truncate(attempts);
+            let walked = turned.iter().filter_map(|place| self.deployments.get(*place).copied());
+            Chain {
+                cluster: clusters.chain(walked),
+                targets: turned.iter().filter_map(|place| self.members.get(*place)).copied().collect(),
+                weight,
+                order: *order,
+            }
+        };
+        orders.iter().zip(weights).enumerate().map(chain).collect()
+    }
+
+    /// The weights within each tier.
+    fn shares(&self, orders: &[i64]) -> Vec<u64> {
+        let mut weights = vec![0; self.deployments.len()];
+        for tier in orders.iter().collect::<BTreeSet<_>>() {
+            let places: Vec<usize> = orders
+                .iter()
+                .enumerate()
+                .filter(|(_, order)| *order == tier)
+                .map(|(place, _)| place)
+                .collect();
+            let shares: Vec<Share> = places
+                .iter()
+                .filter_map(|place| self.deployments.get(*place))
+                .map(|member| self.share(member))
+                .collect();
+            for (place, weight) in places.iter().zip(shared(&shares)) {
+                if let Some(slot) = weights.get_mut(*place) {
+                    *slot = weight;
+                }
             }
         }
+        weights
     }
-    weights
+
+    fn share(&self, deployment: &Deployment) -> Share {
+        match self.weights.get(&deployment.config.id) {
+            Some(weight) => Share { weight: Some(*weight), ..Share::default() },
+            None if self.weights.is_empty() => deployment.share,
+            None => Share::default(),
+        }
+    }
+
+    /// Whether whoever may use the target at `first` may use the one at `then`.
+    fn stands_in(&self, first: usize, then: usize) -> bool {
+        let tags = |place: usize| self.deployments.get(place).map_or(&[][..], |deployment| &deployment.tags);
+        !self.tagged || tags::covers(tags(first), tags(then))
+    }
+}
+
+/// Reports settings for models, or for targets, that aren't there.
+fn unknown_groups(
+    read: &Read,
+    index: &BTreeMap<&str, usize>,
+    targets: &[Deployment],
+    problems: &mut Problems,
+) {
+    let router = &read.config.router_settings;
+    let weights = router.weights.keys().map(|name| ("weights", name));
+    let affinities =
+        router.model_group_affinity_config.keys().map(|name| ("model_group_affinity_config", name));
+    for (key, name) in weights.chain(affinities).filter(|(_, name)| !index.contains_key(name.as_str())) {
+        let at = read.node.place_of(&["router_settings", key, name]);
+        problems.error(at, &format!("router_settings.{key}.{name}"), format!("'{name}' is no model_name"));
+    }
+    for (name, ids) in &router.weights {
+        for id in ids.keys().filter(|id| targets.iter().all(|target| target.config.id != **id)) {
+            let at = read.node.place_of(&["router_settings", "weights", name, id]);
+            let key = format!("router_settings.weights.{name}.{id}");
+            problems.error(at, &key, format!("'{id}' is no target's model_info.id"));
+        }
+    }
 }
 
 /// LiteLLM's `simple-shuffle`: by `weight` where any target has one, else by `rpm`, else by `tpm`, else evenly.

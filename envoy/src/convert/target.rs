@@ -246,6 +246,8 @@ impl Entry<'_> {
                 .unwrap_or(timeout_ms),
             share: Share { weight: params.weight, rpm: params.rpm, tpm: params.tpm },
             order: params.order.unwrap_or(i64::MAX),
+            tags: params.tags.clone(),
+            cooldown: None,
             litellm_model: match &params.custom_llm_provider {
                 Some(name) if !params.model.starts_with(&format!("{name}/")) => {
                     format!("{name}/{}", params.model)

@@ -156,6 +156,44 @@ fn aliases() {
 }
 
 #[test]
+fn tags_decide_who_stands_in_for_whom() {
+    let entries = [
+        ("m", "model: openai/a, tags: [free]"),
+        ("m", "model: openai/b, tags: [free, eu]"),
+        ("m", "model: openai/c"),
+    ];
+    assert_eq!(routes(&plan(&models(&entries)))[0], "m 1:a>b>c 1:b>c>a 1:c>a>b");
+    let tagged = models(&entries) + "router_settings: {enable_tag_filtering: true}\n";
+    assert_eq!(routes(&plan(&tagged))[0], "m 1:a>b 1:b 1:c>a>b");
+}
+
+#[test]
+fn a_routes_weights_are_stronger_than_its_targets() {
+    let yaml = |router: &str| {
+        format!(
+            "model_list:\n- {{model_name: m, litellm_params: {{model: ollama/a, weight: 9}}, model_info: {{id: one}}}}\n\
+             - {{model_name: m, litellm_params: {{model: ollama/b}}, model_info: {{id: two, cooldown_time: 7}}}}\n\
+             router_settings: {{{router}}}\n"
+        )
+    };
+    let plan = plan(&yaml("weights: {m: {one: 1, two: 3}}, allowed_fails: 2, cooldown_time: 0.5"));
+    assert_eq!(routes(&plan)[0], "m 1:a>b 3:b>a");
+    let cooldown = plan.targets[1].cooldown.as_ref().unwrap();
+    assert_eq!((cooldown.ms, plan.targets[0].cooldown.as_ref()), (Some(7000), None));
+    assert_eq!((plan.routing.cooldown.ms, plan.routing.cooldown.allowed_fails), (Some(500), Some(2)));
+    for (wrong, says) in [
+        ("weights: {n: {one: 1}}", "is no model_name"),
+        ("weights: {m: {three: 1}}", "is no target's model_info.id"),
+        ("allowed_fails_policy: {TimeoutErrorAllowedFail: 1}", "did you mean 'TimeoutErrorAllowedFails'"),
+        ("optional_pre_call_checks: [prompt_caching]", "is not honoured"),
+    ] {
+        let mut problems = Problems::new(false);
+        load(&yaml(wrong), environment(), false, &mut problems);
+        assert!(problems.fatal() && problems.report("c".as_ref()).contains(says), "{wrong}");
+    }
+}
+
+#[test]
 fn secrets_stay_in_the_environment() {
     let plan = plan(
         "environment_variables: {EXTRA: sk-extra}\nmodel_list:\n- model_name: m\n  litellm_params: {model: openai/a, api_key: \

@@ -106,8 +106,6 @@ pub static KNOWN: &[Known] = &[
             "complexity_router_config",
             "adaptive_router_config",
             "quality_router_config",
-            "allowed_fails",
-            "cooldown_time",
         ],
     ),
     changes(
@@ -145,7 +143,8 @@ pub static KNOWN: &[Known] = &[
         ],
     ),
     changes(INFO, "remove the entry from model_list", &["blocked"]),
-    ignored(INFO, "tags are not routed by yet", &["enable_tag_filtering"]),
+    changes(PARAMS, "write it into model_info, as for LiteLLM", &["allowed_fails", "allowed_fails_policy"]),
+    changes(INFO, "use router_settings.enable_tag_filtering, for all models", &["enable_tag_filtering"]),
     ignored(
         INFO,
         "nothing here uses it",
@@ -307,7 +306,6 @@ pub static KNOWN: &[Known] = &[
     changes(ROUTER, NO_BUDGETS, &["provider_budget_config"]),
     changes(ROUTER, NO_LIMITS, &["default_max_parallel_requests", "default_priority"]),
     changes(ROUTER, "write the parameters into the entries of model_list", &["default_litellm_params"]),
-    changes(ROUTER, "give weight in litellm_params", &["weights"]),
     changes(
         ROUTER,
         "remove the key",
@@ -316,14 +314,15 @@ pub static KNOWN: &[Known] = &[
             "fallback_on_unsupported_params",
             "enable_weighted_failover",
             "enable_mid_stream_fallback_continuation",
-            "optional_pre_call_checks",
             "tag_routing_prefix",
-            "deployment_affinity_ttl_seconds",
-            "model_group_affinity_config",
-            "session_affinity_repin_on_failover",
             "enable_health_check_routing",
             "router_general_settings",
         ],
+    ),
+    ignored(
+        ROUTER,
+        "requests stay on a target while it is healthy, and come back to it",
+        &["deployment_affinity_ttl_seconds", "session_affinity_repin_on_failover"],
     ),
     ignored(
         ROUTER,

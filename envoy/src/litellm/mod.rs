@@ -3,6 +3,7 @@
 //! The doc comments are the config reference: `dragoman schema` and `dragoman reference` are made from them.
 //! Knows nothing of Envoy.
 
+mod dragoman;
 pub mod keys;
 mod model;
 mod settings;
@@ -13,7 +14,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use model::{AwsSigner, LitellmParams, Model};
+pub use dragoman::Dragoman;
+pub use model::{AwsSigner, LitellmParams, Model, ModelInfo};
 pub use settings::{Alias, GeneralSettings, LitellmSettings, RouterSettings, Strategy};
 
 /// A LiteLLM `config.yaml`.
@@ -30,6 +32,8 @@ pub struct Config {
     pub router_settings: RouterSettings,
     /// Settings of the gateway.
     pub general_settings: GeneralSettings,
+    /// Settings of Dragoman's own, which LiteLLM doesn't read.
+    pub dragoman: Dragoman,
     /// Environment variables that are set before anything else is read.
     /// They reach Envoy's process only.
     #[schemars(with = "BTreeMap<String, String>")]

@@ -68,9 +68,13 @@ pub struct LitellmParams {
     /// Tokens per minute: the share, when no target of the route has a `weight` or an `rpm`.
     #[serde(default)]
     pub tpm: Option<u64>,
-    /// The tier: targets with the lowest `order` take all requests, the others stand in when those fail.
+    /// The tier: targets with the lowest `order` take all requests, the others stand in when those fail or are left alone.
     #[serde(default)]
     pub order: Option<i64>,
+    /// How long the target is left alone when it fails, in seconds; 0 is never. `model_info.cooldown_time` is stronger.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub cooldown_time: Option<f64>,
     /// Leave parameters out that the provider can't express, instead of refusing the request.
     /// Stronger than `litellm_settings.drop_params`.
     #[serde(default)]
@@ -88,9 +92,8 @@ pub struct LitellmParams {
     /// Parameters for the body of every request that leaves them open.
     #[serde(default)]
     pub extra_body: BTreeMap<String, Value>,
-    /// Tags of this target.
+    /// Tags of this target, where `router_settings.enable_tag_filtering` is on: only requests with one of them may use it.
     #[serde(default)]
-    #[schemars(extend("x-class" = "later"))]
     pub tags: Vec<String>,
     /// Azure: a token of Entra ID, instead of a key.
     #[serde(default)]
@@ -166,6 +169,13 @@ impl AwsSigner {
 pub struct ModelInfo {
     /// A name of the deployment, unique in the config; made from the entry when absent.
     pub id: Option<String>,
+    /// How long the target is left alone when it fails, in seconds; 0 is never.
+    #[schemars(range(min = 0))]
+    pub cooldown_time: Option<f64>,
+    /// Failures in a minute that are borne before the target is left alone; stronger than the router's.
+    pub allowed_fails: Option<u32>,
+    /// The same, by class of error.
+    pub allowed_fails_policy: BTreeMap<String, u32>,
     /// The model's limit on output tokens: the default of `max_tokens` for providers that demand one.
     pub max_output_tokens: Option<u64>,
     /// The same, by its older name.

@@ -36,8 +36,8 @@ pub struct LitellmSettings {
     /// Models that stand in for one whose content policy refuses the request.
     #[schemars(extend("x-class" = "later"))]
     pub content_policy_fallbacks: Fallbacks,
-    /// Failures per minute before a target is left alone for a while.
-    #[schemars(extend("x-class" = "later"))]
+    /// Failures in a minute that are borne before a target is left alone for a while.
+    /// `router_settings.allowed_fails` is stronger.
     pub allowed_fails: Option<u32>,
 }
 
@@ -81,30 +81,52 @@ pub struct RouterSettings {
     /// Models that stand in for one whose content policy refuses the request.
     #[schemars(extend("x-class" = "later"))]
     pub content_policy_fallbacks: Fallbacks,
-    /// Failures per minute before a target is left alone for a while.
-    #[schemars(extend("x-class" = "later"))]
+    /// Failures in a minute that are borne before a target is left alone for a while.
+    /// Without this and the policy, a target is left alone after a 401, 402, 404 or 429, and when most of at least five
+    /// requests in a minute fail; a route's only target after a 401 or 404, and when a thousand fail without a success.
+    /// When all targets of a route are left alone, the one that comes back first is tried.
     pub allowed_fails: Option<u32>,
-    /// The same, by class of error.
-    #[schemars(extend("x-class" = "later"))]
+    /// The same, by class of error: `TimeoutErrorAllowedFails`, `RateLimitErrorAllowedFails`...
     pub allowed_fails_policy: BTreeMap<String, u32>,
-    /// How long a failing target is left alone, in seconds.
-    #[schemars(extend("x-class" = "later"))]
+    /// How long a failing target is left alone, in seconds; 5 when absent.
+    /// The provider's `retry-after` is stronger, up to an hour, and the target's own `cooldown_time` stronger still.
+    #[schemars(range(min = 0.001))]
     pub cooldown_time: Option<f64>,
     /// Never leave a target alone.
-    #[schemars(extend("x-class" = "later"))]
     pub disable_cooldowns: bool,
     /// Check a request against the model's window before sending it.
     #[schemars(extend("x-class" = "later"))]
     pub enable_pre_call_checks: bool,
-    /// Pick targets by tags.
-    #[schemars(extend("x-class" = "later"))]
+    /// Let a request use only targets with its tags, which it gives as `tags` or `metadata.tags` in its body or in the header
+    /// `x-litellm-tags`. Who shows no tag, or none that a target has, gets those tagged `default`.
     pub enable_tag_filtering: bool,
-    /// Whether one tag in common is enough.
-    #[schemars(extend("x-class" = "later"))]
+    /// Whether one tag in common is enough; true when absent.
     pub tag_filtering_match_any: Option<bool>,
-    /// What the strategy is told (`ttl`, `lowest_latency_buffer`...).
-    #[schemars(extend("x-class" = "later"))]
-    pub routing_strategy_args: BTreeMap<String, serde_json::Value>,
+    /// What the strategy is told.
+    pub routing_strategy_args: StrategyArguments,
+    /// The shares of a model's targets, by their `model_info.id`: `{model_name: {id: weight}}`. Stronger than `weight`.
+    pub weights: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What keeps requests on one target while it is healthy: `session_affinity` (the session's name in
+    /// `x-litellm-session-id`, `x-litellm-trace-id`, `x-session-id`, `litellm_session_id` or `metadata.session_id`),
+    /// `deployment_affinity` (the body's `user`).
+    pub optional_pre_call_checks: Vec<String>,
+    /// The same, by model.
+    pub model_group_affinity_config: BTreeMap<String, Vec<String>>,
+}
+
+/// What a strategy is told.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StrategyArguments {
+    /// `latency-based-routing`: how long a measured latency counts, in seconds; 3600 when absent.
+    #[schemars(range(min = 0.001))]
+    pub ttl: Option<f64>,
+    /// `latency-based-routing`: targets up to this share slower than the fastest count as equally fast; 0 when absent.
+    #[schemars(range(min = 0, max = 1000))]
+    pub lowest_latency_buffer: Option<f64>,
+    /// The ten last latencies count.
+    #[schemars(extend("x-class" = "quiet"))]
+    pub max_latency_list_size: Option<u32>,
 }
 
 /// How the first target of a request is picked.
@@ -115,13 +137,14 @@ pub enum Strategy {
     SimpleShuffle,
     /// The one with the fewest requests under way.
     LeastBusy,
-    /// The fastest.
+    /// The fastest by its last ten replies: time to the first token for streams, time per token otherwise. Unknown targets
+    /// are tried; those at their `tpm` or `rpm` are left out.
     LatencyBasedRouting,
-    /// The cheapest.
+    /// The one with the cheapest tokens; those at their `tpm` or `rpm` are left out.
     CostBasedRouting,
-    /// The least used of its `tpm` and `rpm`.
+    /// The one that has used the smallest share of its `tpm` and `rpm` in this minute; those at them are left out.
     UsageBasedRouting,
-    /// The least used of its `tpm` and `rpm`.
+    /// The same.
     UsageBasedRoutingV2,
 }
 

@@ -2,24 +2,31 @@
 //!
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
+mod wishes;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
 use crate::client::{Endpoint, Language, Request, language_at, messages};
-use crate::config::{PluginConfig, Role, Target};
+use crate::config::{PluginConfig, Role, Strategy, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
 use crate::meter::{Bill, ModelInfo, Tried};
 use crate::openai::{ChatRequest, Param};
 use crate::provider::auth::Env;
-use crate::route::Routes;
+use crate::route::{Choice, Moment, Nobody, Route, Routes, Rule, Standing, Wishes, choose, tags};
+pub use wishes::HeadWishes;
+use wishes::Honoured;
 
 /// Headers in which clients of the various SDKs show their key.
 const KEY_HEADERS: &[&str] =
     &["authorization", "x-litellm-api-key", "api-key", "x-api-key", "x-goog-api-key"];
+
+/// How long a measured latency counts unless the config says otherwise, in seconds: LiteLLM's hour.
+const DEFAULT_LATENCY_TTL: u64 = 3_600;
 
 /// A checked configuration of the gateway or inline role.
 #[derive(Debug)]
@@ -38,6 +45,19 @@ pub struct Gateway {
     pub stream_cost: bool,
     /// What is known about models, by provider and model.
     models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
+    /// How a target is chosen.
+    pub rule: Rule,
+    /// How long a measured latency counts, in seconds.
+    pub latency_ttl: u64,
+    honoured: Honoured,
+}
+
+/// What a choice is made from beside the request.
+pub struct World<'w> {
+    /// When it is made.
+    pub moment: Moment,
+    /// What is known of a route's targets, by place in its choices; nothing where it ends.
+    pub look: &'w dyn Fn(&Route) -> Vec<Standing>,
 }
 
 /// A request's head.
@@ -76,7 +96,7 @@ pub struct Reply {
 }
 
 /// Where a request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Plan<'g> {
     /// The place of the target that is tried first.
     pub target: usize,
@@ -86,6 +106,10 @@ pub struct Plan<'g> {
     pub cluster: &'g str,
     /// The route's name.
     pub route: &'g str,
+    /// The choice that was made.
+    pub choice: &'g Choice,
+    /// The name that was meant, where the request lists several; and those that may stand in for it.
+    pub listed: Vec<String>,
     /// Whether the client asked for a stream.
     pub stream: bool,
     /// How long an attempt may take until its reply's head is there, in milliseconds.
@@ -117,15 +141,40 @@ impl Gateway {
             let id = target.id.clone();
             targets.push(Rc::new(Target::check(target).map_err(|why| format!("target '{id}': {why}"))?));
         }
-        let routes = Routes::check(raw.routes, &targets)?;
+        let routing = raw.routing;
+        let routes = Routes::check(raw.routes, &targets, &routing.cooldown)?;
+        let rule = Rule {
+            strategy: routing.strategy,
+            tags: routing.tags,
+            buffer_percent: routing.latency_buffer_percent,
+        };
+        let latency_ttl = routing.latency_ttl_ms.map_or(DEFAULT_LATENCY_TTL, |ms| ms.div_ceil(1000));
+        let own = routes.iter().filter_map(|route| route.sticky.as_ref()).flatten();
+        let mut all = routing.sticky.clone();
+        for key in own {
+            if !all.contains(key) {
+                all.push(key.clone());
+            }
+        }
+        let honoured = Honoured { tags: rule.tags.is_some(), sticky: routing.sticky, all };
         let inline = raw.role == Role::Inline;
         let (max_body_bytes, share_bodies) = (raw.max_body_bytes, raw.share_bodies);
         let shared = |known: BTreeMap<String, ModelInfo>| {
             known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
         };
-        let stream_cost = raw.stream_cost;
-        let models = raw.models.into_iter().map(|(vendor, known)| (vendor, shared(known))).collect();
-        Ok(Self { targets, routes, max_body_bytes, master_key, inline, share_bodies, models, stream_cost })
+        Ok(Self {
+            targets,
+            routes,
+            max_body_bytes,
+            master_key,
+            inline,
+            share_bodies,
+            stream_cost: raw.stream_cost,
+            models: raw.models.into_iter().map(|(vendor, known)| (vendor, shared(known))).collect(),
+            rule,
+            latency_ttl,
+            honoured,
+        })
     }
 
     /// What an attempt is billed, by the model that was asked or, where nobody knows that one, by the one that answered.
@@ -277,11 +326,18 @@ impl Gateway {
         Ok(Some(Reply { status: 200, body: messages::estimate(request)?, headers }))
     }
 
-    /// Judges a request by its body: names its route and picks the target that is tried first. `random` is evenly drawn.
+    /// What a request's head wishes of the choice.
+    #[must_use]
+    pub fn wishes(&self, headers: &[(String, String)]) -> HeadWishes {
+        self.honoured.of_head(headers)
+    }
+
+    /// Judges a request by its body: names its route and picks the target that is tried first.
     ///
     /// # Errors
-    /// A client error when the body is wrong, asks for a model that isn't there, or for what its target can't do.
-    pub fn body(&self, request: &Request, random: u64) -> Result<Plan<'_>, Error> {
+    /// A client error when the body is wrong, asks for a model that isn't there or not for this client, or for what its
+    /// target can't do.
+    pub fn body(&self, request: &Request, wishes: &HeadWishes, world: &World<'_>) -> Result<Plan<'_>, Error> {
         let chat = match request.endpoint {
             Endpoint::Chat => Some(ChatRequest::of(&request.body)?),
             _ => None,
@@ -290,23 +346,76 @@ impl Gateway {
             Some(chat) => (chat.model.plain(), chat.stream),
             None => (request.model()?.plain(), request.stream()),
         };
-        let (_, route) = self.routes.find(&asked).ok_or_else(|| unknown_model(&asked))?;
-        let picked = route.pick(random).ok_or_else(|| Error::internal("a route without targets"))?;
-        let choice = route.choices.get(picked).ok_or_else(|| Error::internal("a pick without its choice"))?;
+        let names = self.routes.listed(&asked);
+        let name = *names.first().ok_or_else(|| unknown_model(&asked))?;
+        let (_, route) = self.routes.find(name).ok_or_else(|| unknown_model(name))?;
+        let wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
+        let (picked, choice) = self.choose(route, name, &wishes, world)?;
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
-        judge(request, chat.as_ref(), &Target::serving(target, &asked))?;
+        judge(request, chat.as_ref(), &Target::serving(target, name))?;
         let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
-        let chain = route.chain(picked);
-        let chain =
-            chain.into_iter().filter_map(|place| route.choices.get(place)).map(|choice| choice.target);
+        let chain = route.chain(picked).into_iter().filter_map(|place| route.choices.get(place));
+        let stands_in = |then: &&Choice| self.rule.tags.is_none() || tags::covers(&choice.tags, &then.tags);
         Ok(Plan {
             target: choice.target,
-            chain: chain.collect(),
+            chain: chain.filter(stands_in).map(|choice| choice.target).collect(),
             cluster: &choice.cluster,
             route: &route.name,
+            choice,
+            listed: if name == asked { Vec::new() } else { names.into_iter().map(str::to_owned).collect() },
             stream,
             timeout_ms,
+        })
+    }
+
+    /// What a token of input and one of output cost together at a target, in picodollars.
+    fn cost(&self, choice: &Choice, asked: &str) -> Option<u64> {
+        let target = self.targets.get(choice.target)?;
+        let rates = self.model_info(target, &target.model_for(asked))?.price.as_ref()?.rates;
+        Some(rates.input.saturating_add(rates.output))
+    }
+
+    /// The target of `route` that is tried first when `asked` is asked for, and its place in the route's choices.
+    ///
+    /// # Errors
+    /// A client error when there is none for this request.
+    pub fn choose<'g>(
+        &self,
+        route: &'g Route,
+        asked: &str,
+        wishes: &Wishes,
+        world: &World<'_>,
+    ) -> Result<(usize, &'g Choice), Error> {
+        let mut standings = (world.look)(route);
+        if self.rule.strategy == Strategy::Cost {
+            standings.resize(route.choices.len(), Standing::default());
+            for (standing, choice) in standings.iter_mut().zip(&route.choices) {
+                standing.cost = self.cost(choice, asked);
+            }
+        }
+        choose(route, self.rule, wishes, world.moment, &standings).map_err(|nobody| {
+            let name = &route.name;
+            match nobody {
+                // As LiteLLM says it, status and all.
+                Nobody::Tags => Error::client(
+                    Kind::PermissionDenied,
+                    format!(
+                        "Not allowed to access model due to tags configuration: `{name}`, tags {:?}.",
+                        wishes.tags
+                    ),
+                )
+                .status(401)
+                .code("tags_not_allowed"),
+                Nobody::Limits => {
+                    let left = 60 - world.moment.now_ms / 1000 % 60;
+                    let message = format!(
+                        "All targets of `{name}` have reached their limits: try again in {left} seconds."
+                    );
+                    Error::client(Kind::RateLimit, message)
+                }
+                Nobody::Nothing => Error::internal("a route without targets"),
+            }
         })
     }
 }
@@ -457,9 +566,16 @@ mod tests {
             Request::new(Endpoint::Chat, crate::openai::Body::read(text.as_bytes().to_vec()).unwrap())
         };
         let asked = body(r#"{"model":"gpt","messages":[{}]}"#);
-        let plan = gateway.body(&asked, 7).unwrap();
+        let moment = Moment { now_ms: 0, random: 7 };
+        let world = World { moment, look: &|_| Vec::new() };
+        let head = gateway.wishes(&[]);
+        let plan = gateway.body(&asked, &head, &world).unwrap();
         assert_eq!((plan.cluster, plan.route), ("c", "gpt"));
-        let error = gateway.body(&body(r#"{"model":"x","messages":[{}]}"#), 7).unwrap_err();
+        let unknown = body(r#"{"model":"x","messages":[{}]}"#);
+        let error = gateway.body(&unknown, &head, &world).unwrap_err();
         assert_eq!((error.http_status(), error.code.as_deref()), (404, Some("model_not_found")));
+        let listed = body(r#"{"model":"x, a/bc,gpt","messages":[{}]}"#);
+        let plan = gateway.body(&listed, &head, &world).unwrap();
+        assert_eq!((plan.route, plan.listed), ("a/b*", vec!["a/bc".to_owned(), "gpt".to_owned()]));
     }
 }

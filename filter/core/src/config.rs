@@ -5,6 +5,7 @@
 
 mod address;
 mod course;
+mod routing;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,6 +20,11 @@ use crate::provider::{self, Auth, Provider, When};
 pub use address::Address;
 use address::{fill, settings_in_query, whole_base};
 pub use course::{CourseConfig, DEFAULT_FALLBACKS, DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Stands};
+use routing::is_default;
+pub use routing::{
+    CooldownConfig, MemberConfig, RouteConfig, RouteTargetConfig, RoutingConfig, StickyKey, Strategy,
+    TagMatch,
+};
 
 /// The largest request body that is accepted unless the config says otherwise, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -107,10 +113,9 @@ pub struct PluginConfig {
     /// Whether a stream's usage tells its client what it costs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream_cost: bool,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    /// How a target is chosen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub routing: RoutingConfig,
 }
 
 const fn default_max_body_bytes() -> usize {
@@ -120,55 +125,6 @@ const fn default_max_body_bytes() -> usize {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_default_max_body_bytes(bytes: &usize) -> bool {
     *bytes == DEFAULT_MAX_BODY_BYTES
-}
-
-/// A model name that clients ask for.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteConfig {
-    /// The name; one `*` stands for any characters.
-    pub name: String,
-    /// Whether `/v1/models` leaves it out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hidden: bool,
-    /// Its targets.
-    pub targets: Vec<RouteTargetConfig>,
-}
-
-/// A target of a route.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteTargetConfig {
-    /// The `id` of the target.
-    pub target: String,
-    /// The cluster that tries this target first.
-    pub cluster: String,
-    /// Its share of the requests, relative to the other targets of its tier.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub weight: u64,
-    /// Its tier: the lowest is tried first.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub order: i64,
-    /// How long an attempt may take until its reply's head is there, in milliseconds; Envoy's route decides when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// The same for a stream, whose head is there with its first token; like others when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream_timeout_ms: Option<u64>,
-}
-
-const fn one() -> u64 {
-    1
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-const fn is_one(weight: &u64) -> bool {
-    *weight == 1
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-const fn is_zero(order: &i64) -> bool {
-    *order == 0
 }
 
 /// One deployment: a model of a provider's, at an address, with a credential.
@@ -415,6 +371,7 @@ impl PluginConfig {
             course: CourseConfig::default(),
             models: BTreeMap::new(),
             stream_cost: false,
+            routing: RoutingConfig::default(),
         }
     }
 }

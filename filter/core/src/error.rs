@@ -83,6 +83,12 @@ impl Kind {
         }
     }
 
+    /// The status that clients get.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.form().0
+    }
+
     /// The kind that a bare HTTP status speaks of.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {

@@ -194,7 +194,8 @@ impl Metric {
 }
 
 /// A label's value without the characters that end one.
-fn label(text: &str) -> String {
+#[must_use]
+pub fn label(text: &str) -> String {
     text.replace([';', '=', '\n', '\r'], "_")
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::request::{not_utf8, top_level};
 use crate::error::Error;
-use crate::json::{Json, Str};
+use crate::json::{Json, Out, Str};
 
 /// A body that is known to be one JSON object without repeated keys.
 #[derive(Debug)]
@@ -55,6 +55,26 @@ impl Body {
         self.fields().into_iter().find(|(key, _)| key.is(name)).map(|(_, value)| value)
     }
 
+    /// The same body, asking for another model.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn asking_for(&self, model: &str) -> Result<Self, Error> {
+        let mut text = Vec::with_capacity(self.text.len() + model.len());
+        text.open(b'{');
+        for (key, value) in self.fields() {
+            if key.is("model") {
+                text.field_text("model", model);
+            } else {
+                text.token(key);
+                text.push(b':');
+                text.raw(value.text());
+            }
+        }
+        text.close(b'}');
+        Self::read(text)
+    }
+
     /// Its text.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -89,5 +109,7 @@ mod tests {
             first.iter().map(|(k, v)| (k.plain().into_owned(), v.text().to_owned())).collect();
         assert_eq!(again, first);
         assert_eq!(body.field("ab").unwrap().text(), "[1, {\"x\":2}]");
+        let other = body.asking_for("n\"").unwrap();
+        assert_eq!(other.text(), "{\"model\":\"n\\\"\",\"a\\u0062\":[1, {\"x\":2}],\"\":null}");
     }
 }

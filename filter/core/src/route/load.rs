@@ -1,0 +1,243 @@
+//! What a route's targets have under way, used, and how fast they were: numbers that all workers share, as bytes.
+//!
+//! One value holds a group of targets, at fixed places, so that a decision costs one reading. A value of another length
+//! (the group has changed) is an empty one. How bytes are shared is the shell's.
+
+/// How many of the last latencies count, as in LiteLLM.
+const SAMPLES: usize = 10;
+/// A worker that has not written for so long is gone, with what it had under way, in seconds.
+const FORGOTTEN_AFTER: u64 = 900;
+/// What an attempt that timed out counts as, in microseconds: LiteLLM's 1,000 s.
+pub const TIMED_OUT_US: u64 = 1_000_000_000;
+
+fn words(bytes: &[u8]) -> Vec<u64> {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().map(|word| u64::from_le_bytes(*word)).collect()
+}
+
+fn bytes(words: impl Iterator<Item = u64>) -> Vec<u8> {
+    words.flat_map(u64::to_le_bytes).collect()
+}
+
+/// Requests under way: each worker's own, so that those of one that failed are forgotten with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Busy {
+    targets: usize,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    worker: u64,
+    touched: u64,
+    counts: Vec<u64>,
+}
+
+impl Busy {
+    /// What was written for a group of so many targets.
+    #[must_use]
+    pub fn read(from: &[u8], targets: usize) -> Self {
+        let words = words(from);
+        let rows = words.chunks_exact(targets.saturating_add(2)).filter_map(|row| match row {
+            [worker, touched, counts @ ..] => {
+                Some(Row { worker: *worker, touched: *touched, counts: counts.to_vec() })
+            }
+            _ => None,
+        });
+        Self { targets, rows: rows.collect() }
+    }
+
+    /// As bytes.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        bytes(
+            self.rows
+                .iter()
+                .flat_map(|row| [row.worker, row.touched].into_iter().chain(row.counts.iter().copied())),
+        )
+    }
+
+    /// A request of `worker`'s to the target at `slot` begins or ends. `now` is in seconds.
+    pub fn change(&mut self, worker: u64, now: u64, slot: usize, begins: bool) {
+        self.rows.retain(|row| row.worker == worker || row.touched + FORGOTTEN_AFTER > now);
+        let targets = self.targets;
+        let at = self.rows.iter().position(|row| row.worker == worker).unwrap_or_else(|| {
+            self.rows.push(Row { worker, touched: now, counts: vec![0; targets] });
+            self.rows.len() - 1
+        });
+        if let Some(row) = self.rows.get_mut(at) {
+            row.touched = now;
+            if let Some(count) = row.counts.get_mut(slot) {
+                *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// How many requests to the target at `slot` are under way.
+    #[must_use]
+    pub fn of(&self, slot: usize) -> u64 {
+        self.rows.iter().filter_map(|row| row.counts.get(slot)).sum()
+    }
+}
+
+/// What was used of the limits in one minute.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Used {
+    minute: u64,
+    /// Tokens and requests.
+    counts: Vec<(u64, u64)>,
+}
+
+impl Used {
+    /// What was written for a group of so many targets in this minute; nothing yet where it was another.
+    #[must_use]
+    pub fn read(from: &[u8], targets: usize, minute: u64) -> Self {
+        let counts = match words(from).split_first() {
+            Some((written, rest)) if *written == minute && rest.len() == 2 * targets => {
+                let (pairs, _) = rest.as_chunks::<2>();
+                pairs.iter().map(|[tokens, requests]| (*tokens, *requests)).collect()
+            }
+            _ => vec![(0, 0); targets],
+        };
+        Self { minute, counts }
+    }
+
+    /// As bytes.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        let counts = self.counts.iter().flat_map(|(tokens, requests)| [*tokens, *requests]);
+        bytes([self.minute].into_iter().chain(counts))
+    }
+
+    /// Counts for the target at `slot`.
+    pub fn add(&mut self, slot: usize, tokens: u64, requests: u64) {
+        if let Some(count) = self.counts.get_mut(slot) {
+            *count = (count.0.saturating_add(tokens), count.1.saturating_add(requests));
+        }
+    }
+
+    /// The tokens and requests of the target at `slot`.
+    #[must_use]
+    pub fn of(&self, slot: usize) -> (u64, u64) {
+        self.counts.get(slot).copied().unwrap_or_default()
+    }
+}
+
+/// What a latency was measured of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// The first token of a stream.
+    FirstToken,
+    /// A whole reply, per token of it.
+    PerToken,
+}
+
+/// The last latencies.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Latencies {
+    /// For each target those of first tokens, then those per token; the newest first; each with its second above its
+    /// microseconds.
+    samples: Vec<u64>,
+    targets: usize,
+}
+
+impl Latencies {
+    /// What was written for a group of so many targets.
+    #[must_use]
+    pub fn read(from: &[u8], targets: usize) -> Self {
+        let mut samples = words(from);
+        if samples.len() != targets * 2 * SAMPLES {
+            samples = vec![0; targets * 2 * SAMPLES];
+        }
+        Self { samples, targets }
+    }
+
+    /// As bytes.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        bytes(self.samples.iter().copied())
+    }
+
+    fn row(&self, slot: usize, of: Measured) -> std::ops::Range<usize> {
+        let kind = usize::from(of == Measured::PerToken);
+        let start = if slot < self.targets { (2 * slot + kind) * SAMPLES } else { self.samples.len() };
+        start..(start + SAMPLES).min(self.samples.len())
+    }
+
+    /// Adds one of the target at `slot`, in the place of its oldest. `now` is in seconds.
+    pub fn add(&mut self, slot: usize, of: Measured, now: u64, microseconds: u64) {
+        let range = self.row(slot, of);
+        if let Some(row) = self.samples.get_mut(range)
+            && !row.is_empty()
+        {
+            row.rotate_right(1);
+            if let Some(newest) = row.first_mut() {
+                *newest = (now << 32) | microseconds.clamp(1, u64::from(u32::MAX));
+            }
+        }
+    }
+
+    /// The mean of the target at `slot`, in microseconds, of what is younger than `ttl` seconds; `None` when there is
+    /// nothing.
+    #[must_use]
+    pub fn of(&self, slot: usize, of: Measured, now: u64, ttl: u64) -> Option<u64> {
+        let row = self.samples.get(self.row(slot, of))?;
+        let young = row.iter().filter(|sample| **sample != 0 && (**sample >> 32) + ttl > (now & 0xffff_ffff));
+        let (mut sum, mut count) = (0, 0);
+        for sample in young {
+            sum += sample & 0xffff_ffff;
+            count += 1;
+        }
+        u64::checked_div(sum, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_under_way_are_those_of_all_workers() {
+        let mut busy = Busy::read(&[], 3);
+        busy.change(1, 100, 0, true);
+        busy.change(2, 100, 0, true);
+        busy.change(2, 100, 2, true);
+        let mut busy = Busy::read(&busy.write(), 3);
+        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (2, 0, 1));
+        busy.change(2, 101, 0, false);
+        busy.change(2, 101, 1, false);
+        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (1, 0, 1));
+        // Worker 1 is gone.
+        busy.change(2, 1_001, 1, true);
+        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (0, 1, 1));
+    }
+
+    #[test]
+    fn use_counts_for_one_minute() {
+        let mut used = Used::read(&[], 2, 5);
+        used.add(1, 30, 1);
+        used.add(1, 12, 0);
+        used.add(7, 1, 1);
+        let bytes = used.write();
+        assert_eq!(Used::read(&bytes, 2, 5).of(1), (42, 1));
+        assert_eq!(Used::read(&bytes, 2, 6).of(1), (0, 0));
+        assert_eq!(Used::read(&bytes, 3, 5).of(1), (0, 0));
+    }
+
+    #[test]
+    fn the_last_ten_latencies_count_while_they_are_young() {
+        let mut latencies = Latencies::read(&[], 2);
+        assert_eq!(latencies.of(1, Measured::PerToken, 50, 10), None);
+        for at in 1..=12 {
+            latencies.add(1, Measured::PerToken, at, at * 100);
+        }
+        latencies.add(1, Measured::FirstToken, 12, 7);
+        let latencies = Latencies::read(&latencies.write(), 2);
+        assert_eq!(latencies.of(1, Measured::PerToken, 12, 100), Some(750));
+        assert_eq!(latencies.of(1, Measured::PerToken, 12, 1), Some(1200));
+        assert_eq!(latencies.of(1, Measured::PerToken, 22, 10), None);
+        assert_eq!(latencies.of(1, Measured::FirstToken, 12, 1), Some(7));
+        assert_eq!(latencies.of(0, Measured::FirstToken, 12, 1), None);
+        assert_eq!(latencies.of(9, Measured::FirstToken, 12, 1), None);
+    }
+}

@@ -1,0 +1,200 @@
+//! From the name that a client asks for to a route.
+
+use hashbrown::HashMap;
+
+use super::health::Rules;
+use super::{Choice, Group, Route, Seat, sticky};
+use crate::config::{CooldownConfig, RouteConfig, Target};
+
+/// The most names that a request may list.
+const MAX_LISTED: usize = 16;
+
+/// All routes, found by name.
+#[derive(Debug, Default)]
+pub struct Routes {
+    all: Vec<Route>,
+    exact: HashMap<String, usize>,
+    /// What stands before and behind the `*`, longest first: the most specific one wins.
+    wild: Vec<(String, String, usize)>,
+    groups: Vec<Group>,
+}
+
+impl Routes {
+    /// Checks raw routes against the targets that they name.
+    ///
+    /// # Errors
+    /// What is wrong, for the config's author.
+    pub fn check(
+        raw: Vec<RouteConfig>,
+        targets: &[std::rc::Rc<Target>],
+        cooldown: &CooldownConfig,
+    ) -> Result<Self, String> {
+        let places: HashMap<&str, usize> =
+            targets.iter().enumerate().map(|(place, target)| (target.id.as_str(), place)).collect();
+        let mut routes = Self::default();
+        let mut seats: HashMap<usize, Seat> = HashMap::new();
+        for route in raw {
+            let mut choices = Vec::with_capacity(route.targets.len());
+            for raw in route.targets {
+                let place = *places.get(raw.target.as_str()).ok_or_else(|| {
+                    format!("route '{}' names the target '{}', which is not there", route.name, raw.target)
+                })?;
+                let any_model = targets.get(place).is_some_and(|target| target.model.contains('*'));
+                let rules = Rules::check(cooldown, raw.member.cooldown.as_ref(), any_model)
+                    .map_err(|why| format!("target '{}': {why}", raw.target))?;
+                choices.push(Choice {
+                    target: place,
+                    hash: sticky::hash(raw.target.as_bytes()),
+                    cluster: raw.cluster,
+                    weight: raw.weight,
+                    timeout_ms: raw.timeout_ms,
+                    stream_timeout_ms: raw.stream_timeout_ms,
+                    order: raw.order,
+                    tags: raw.member.tags,
+                    rpm: raw.member.rpm,
+                    tpm: raw.member.tpm,
+                    rules,
+                    seat: Seat::default(),
+                });
+            }
+            if choices.iter().all(|choice| choice.weight == 0) {
+                return Err(format!("route '{}' has no target with a weight", route.name));
+            }
+            routes.seat(&mut choices, &mut seats);
+            let place = routes.all.len();
+            match route.name.split_once('*') {
+                Some((head, tail)) => routes.wild.push((head.to_owned(), tail.to_owned(), place)),
+                None => {
+                    if routes.exact.insert(route.name.clone(), place).is_some() {
+                        return Err(format!("two routes are named '{}'", route.name));
+                    }
+                }
+            }
+            routes.all.push(Route { name: route.name, hidden: route.hidden, choices, sticky: route.sticky });
+        }
+        routes.wild.sort_by_key(|(head, tail, _)| std::cmp::Reverse(head.len() + tail.len()));
+        Ok(routes)
+    }
+
+    /// Gives targets that no earlier route has a seat in a group of their own: an alias shares the seats of its model.
+    fn seat(&mut self, choices: &mut [Choice], seats: &mut HashMap<usize, Seat>) {
+        let group = self.groups.len();
+        let mut fresh = Vec::new();
+        for choice in choices {
+            choice.seat = *seats.entry(choice.target).or_insert_with(|| {
+                fresh.push(choice.hash);
+                Seat { group, slot: fresh.len() - 1 }
+            });
+        }
+        if !fresh.is_empty() {
+            let key = sticky::hash(&fresh.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>());
+            self.groups.push(Group { key, size: fresh.len() });
+        }
+    }
+
+    /// The route for `name`: its own, else the most specific wildcard's.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(usize, &Route)> {
+        let place = self.exact.get(name).copied().or_else(|| {
+            let fits = |(head, tail, _): &&(String, String, usize)| {
+                name.len() >= head.len() + tail.len()
+                    && name.starts_with(head)
+                    && name.ends_with(tail.as_str())
+            };
+            self.wild.iter().find(fits).map(|(_, _, place)| *place)
+        })?;
+        Some((place, self.all.get(place)?))
+    }
+
+    /// The names of a request that asks for `name`, best first: itself where there is such a route, else those of its
+    /// comma-separated list that there are.
+    #[must_use]
+    pub fn listed<'n>(&self, name: &'n str) -> Vec<&'n str> {
+        let known = |name: &&str| self.find(name).is_some();
+        // A wildcard may stand for anything, but for a list only where nothing in it is known by itself.
+        if self.exact.contains_key(name) || !name.contains(',') {
+            return Some(name).into_iter().filter(known).collect();
+        }
+        let names = name.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.filter(known).take(MAX_LISTED).collect()
+    }
+
+    /// The route at `place`.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<&Route> {
+        self.all.get(place)
+    }
+
+    /// Every route, in the config's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.all.iter()
+    }
+
+    /// The groups of targets that share what is known of them.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RouteTargetConfig;
+
+    fn targets() -> Vec<std::rc::Rc<Target>> {
+        let target = |id: &str| {
+            let json = format!(r#"{{"id":"{id}","provider":"openai","model":"*"}}"#);
+            std::rc::Rc::new(Target::from_json(&json).unwrap())
+        };
+        ["t", "u", "v"].map(target).into()
+    }
+
+    fn routes(names: &[(&str, &[&str])]) -> Routes {
+        let choice = |id: &&str| {
+            let json = format!(r#"{{"target":"{id}","cluster":"c"}}"#);
+            serde_json::from_str::<RouteTargetConfig>(&json).unwrap()
+        };
+        let raw = names.iter().map(|(name, members)| RouteConfig {
+            name: (*name).into(),
+            hidden: false,
+            sticky: None,
+            targets: members.iter().map(choice).collect(),
+        });
+        Routes::check(raw.collect(), &targets(), &CooldownConfig::default()).unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_name_wins() {
+        let names = ["*", "anthropic/*", "anthropic/claude-*-latest", "anthropic/claude-x"];
+        let routes = routes(&names.map(|name| (name, &["t"][..])));
+        let found = |name: &str| routes.find(name).unwrap().1.name.clone();
+        assert_eq!(found("anthropic/claude-x"), "anthropic/claude-x");
+        assert_eq!(found("anthropic/claude-9-latest"), "anthropic/claude-*-latest");
+        assert_eq!(found("anthropic/claude--latest"), "anthropic/claude-*-latest");
+        assert_eq!(found("anthropic/claude-latest"), "anthropic/*");
+        assert_eq!(found("gpt"), "*");
+    }
+
+    #[test]
+    fn a_list_of_names_is_those_that_there_are() {
+        let routes = routes(&[("a", &["t"]), ("b,c", &["t"]), ("p/*", &["u"])]);
+        assert_eq!(routes.listed("a"), ["a"]);
+        assert_eq!(routes.listed("b,c"), ["b,c"]);
+        assert_eq!(routes.listed("x, p/1 ,,a"), ["p/1", "a"]);
+        assert!(routes.listed("x").is_empty() && routes.listed("x,y").is_empty());
+    }
+
+    #[test]
+    fn a_target_has_one_seat_however_many_names_it_has() {
+        let routes = routes(&[("a", &["t", "u"]), ("alias", &["t", "u"]), ("one", &["u", "v"])]);
+        let seats = |at: usize| -> Vec<(usize, usize)> {
+            let choices = &routes.at(at).unwrap().choices;
+            choices.iter().map(|choice| (choice.seat.group, choice.seat.slot)).collect()
+        };
+        assert_eq!(seats(0), [(0, 0), (0, 1)]);
+        assert_eq!(seats(1), seats(0));
+        assert_eq!(seats(2), [(0, 1), (1, 0)]);
+        assert_eq!(routes.groups().iter().map(|group| group.size).collect::<Vec<_>>(), [2, 1]);
+    }
+}
