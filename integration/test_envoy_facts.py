@@ -271,6 +271,16 @@ def test_fact_15_filter_state_of_on_log_is_in_the_access_log(provider, leaves):
         assert (envoy.home / "access.log").read_text() == "settled=paid\n"
 
 
+def test_what_metering_asks_of_envoy_costs_less_than_five_microseconds(provider):
+    """A streamed request is metered by five counts, three records of histograms, four looks at the clock and two headers."""
+    provider.then(FINE)
+    with Envoy(bootstrap([probe("gate price")], [cluster("one", provider.port)])) as envoy:
+        assert post(envoy).status_code == 200
+    costs = {name: int(provider.last.header(f"x-price-{name}")) / 1e6 for name in ("count", "record", "clock", "header")}
+    assert all(costs.values()), costs
+    assert 5 * costs["count"] + 3 * costs["record"] + 4 * costs["clock"] + 2 * costs["header"] < 5, costs
+
+
 def test_a_piece_of_a_reply_leaves_before_the_next_has_come(provider):
     """What every stream of a model depends on: neither role's filter, held head or not, makes Envoy wait for the end."""
     seen = threading.Event()
