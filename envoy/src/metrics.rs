@@ -20,11 +20,35 @@ const TAIL: &str = "
 A series exists once it has been counted.
 For each route there are at most as many as its targets times the sum of the values above, and Envoy never forgets one before it restarts: a config of 1,000 routes with three targets each has at most";
 
+const REST: &str = "
+## Whose counts
+
+A complete reply is counted by what its provider tells, each number once, however often it is repeated.
+A stream that its client drops or that is cut, and a reply whose provider tells no usage, is counted by what was seen: the prompt as the provider told it, else by the request's length; the output by its text, four bytes a token.
+Such a reply is in `estimated` too.
+An attempt that failed counts where its provider has told tokens, for that provider, whoever answered in the end.
+
+## Prices
+
+`cost_nanodollars` comes of a table of public prices that the command carries (`dragoman price` tells its version and its rates), or of the config's own.
+Arithmetic is in whole picodollars per token.
+What has no price is in `unpriced`, and its cost is nowhere.
+
+## What it costs
+
+Metering a streamed request is five counts, three values of histograms, four looks at the clock and two headers, about 1.5 microseconds of Envoy's; a test holds that they are less than five.
+Chunks of a stream cost nothing beyond the look at each that translation or passing takes anyway.
+";
+
 fn page() -> String {
     let mut text = HEAD.to_owned();
     text.push_str("| name | form | label | values | meaning | LiteLLM's | OpenTelemetry's |\n|---|---|---|---|---|---|---|\n");
     for row in METRICS {
-        let form = if row.form == Form::Counter { "counter" } else { "histogram" };
+        let form = match row.form {
+            Form::Counter => "counter",
+            Form::Gauge => "gauge",
+            Form::Histogram => "histogram",
+        };
         let quoted = |names: &str| {
             let names = names.split(", ").filter(|name| !name.is_empty());
             names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -43,6 +67,7 @@ fn page() -> String {
     let sum: usize = METRICS.iter().map(|row| row.values).sum();
     let _ = writeln!(text, "{TAIL} {} of them.", 1000 * 3 * sum);
     let _ = writeln!(text, "In practice it has a tenth: most targets never fail in most ways.");
+    text.push_str(REST);
     text
 }
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use dragoman_core::admission::Gateway;
 use dragoman_core::config::{Strategy, Target};
 use dragoman_core::error::Kind;
-use dragoman_core::meter::{Measurement, Tried, label};
+use dragoman_core::meter::{Measurement, Metric, Tried};
 use dragoman_core::route::health::{Failed, Minute, Rules};
 use dragoman_core::route::load::{Busy, Latencies, Measured, TIMED_OUT_US, Used};
 use dragoman_core::route::{Choice, Group, Route, Seat, Standing, sticky};
@@ -117,9 +117,7 @@ pub fn learn(gateway: &Gateway) {
 }
 
 fn gauge_name(route: &str, target: &Target) -> String {
-    let (route, provider, model, id) =
-        (label(route), target.provider.name, label(&target.model), label(&target.id));
-    format!("dragoman.cooldown;route={route};provider={provider};model={model};target={id};")
+    Metric::Cooldown.series(route, target.provider.name, &target.model, &target.id)
 }
 
 /// The keys of what a gateway's strategy keeps of a group.

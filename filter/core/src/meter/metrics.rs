@@ -27,6 +27,8 @@ pub enum Metric {
     FirstToken,
     /// How fast streams flow.
     PerToken,
+    /// Which targets are left alone.
+    Cooldown,
 }
 
 /// What a metric is to Envoy.
@@ -34,6 +36,8 @@ pub enum Metric {
 pub enum Form {
     /// It only grows.
     Counter,
+    /// It goes up and down.
+    Gauge,
     /// It is a distribution.
     Histogram,
 }
@@ -173,6 +177,16 @@ pub const METRICS: &[Row] = &[
             "Between the tokens of a stream, behind its first.",
         )
     },
+    Row {
+        form: Form::Gauge,
+        litellm: "litellm_deployment_state",
+        ..row(
+            Metric::Cooldown,
+            "cooldown",
+            ("target", 1),
+            "1 while a target is left alone because it has failed; 0 when it has come back.",
+        )
+    },
 ];
 
 impl Metric {
@@ -187,7 +201,7 @@ impl Metric {
     #[must_use]
     pub fn series(self, route: &str, provider: &str, model: &str, value: &str) -> String {
         let row = self.row();
-        let (route, model) = (label(route), label(model));
+        let (route, model, value) = (label(route), label(model), label(value));
         let last = if row.label.is_empty() { String::new() } else { format!("{}={value};", row.label) };
         format!("dragoman.{};route={route};provider={provider};model={model};{last}", row.name)
     }
@@ -195,7 +209,7 @@ impl Metric {
 
 /// A label's value without the characters that end one.
 #[must_use]
-pub fn label(text: &str) -> String {
+fn label(text: &str) -> String {
     text.replace([';', '=', '\n', '\r'], "_")
 }
 

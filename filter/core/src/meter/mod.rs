@@ -13,7 +13,7 @@ mod usage;
 
 pub use bill::{Bill, dollars, prompt_estimate};
 pub use measurement::Measurement;
-pub use metrics::{Form, METRICS, Metric, label};
+pub use metrics::{Form, METRICS, Metric};
 pub use price::{ModelInfo, Price, Rates, ServiceTier, Sheet};
 pub use seen::{Seen, Tried, Witness};
 pub use usage::Usage;
