@@ -243,7 +243,7 @@ fn render(args: &RenderArgs) -> Result<ExitCode, String> {
     for (name, text) in bootstrap::text::includes(&plan, &site) {
         write(&format!("include/{name}"), text.as_bytes())?;
     }
-    let needed: Vec<&str> = plan.secrets.needed().iter().map(String::as_str).collect();
+    let needed: Vec<&str> = plan.secrets.all().collect();
     if !needed.is_empty() {
         eprintln!("dragoman: Envoy's process needs the environment variables {}", needed.join(", "));
     }
@@ -294,6 +294,6 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
         wasm,
         roots,
         role: role.into(),
-        access_log: place.access_log || plan.access_log,
+        access_log: place.access_log,
     })
 }

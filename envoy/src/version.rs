@@ -28,6 +28,12 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
+    /// Whether spans can be tagged with filter state, and log records be sent over HTTP.
+    #[must_use]
+    pub fn formats_tags(self) -> bool {
+        self >= Self { major: 1, minor: 37 }
+    }
+
     /// This version, if Dragoman runs on it.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
 use crate::ledger;
+use crate::observe;
 use crate::silence;
 use crate::state;
 use crate::token;
@@ -48,6 +49,8 @@ pub struct Exchange {
     watched: bool,
     /// When the provider says that it can be asked again, in milliseconds from now.
     retry_after_ms: Option<u64>,
+    /// Whether the attempt is a span of a trace.
+    traced: bool,
 }
 
 impl Exchange {
@@ -109,7 +112,13 @@ impl Exchange {
             holding: false,
             watched: false,
             retry_after_ms: None,
+            traced: false,
         })
+    }
+
+    /// Says whether traces are to be told of the attempt before its span ends.
+    pub const fn trace(&mut self, traced: bool) {
+        self.traced = traced;
     }
 
     /// The reply's head has come.
@@ -202,6 +211,9 @@ impl Exchange {
             }
             if end {
                 tried.ended = Some(now);
+                if self.traced {
+                    observe::attempted(tried, self.place > 0);
+                }
             }
             known
         });

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use dragoman_core::admission::{Gateway, HeadWishes, Reply, RequestHead, Verdict, World};
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
-use dragoman_core::error::{Error, Said};
+use dragoman_core::error::{Error, Kind, Said};
 use dragoman_core::json::{Json, Str};
 use dragoman_core::meter::dollars;
+use dragoman_core::observe::Who;
 use dragoman_core::openai::Body;
 use dragoman_core::route::Moment;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -15,8 +16,9 @@ use proxy_wasm::types::Action;
 
 use crate::exchange::{Exchange, kept, refuse};
 use crate::host::{self, Half};
-use crate::ledger;
-use crate::settle::{Asked, settle};
+use crate::ledger::{self, Entry};
+use crate::observe;
+use crate::settle::{Asked, measure, settle};
 use crate::state;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
@@ -69,6 +71,10 @@ pub struct Stream {
     status: u16,
     /// When the request came.
     started: u64,
+    /// Who asked, where logs or traces are told.
+    who: Option<Who>,
+    /// Whether they have been told all.
+    told: bool,
     /// An error of Envoy's or of an upstream's that is not in OpenAI's form yet.
     foreign: Option<Vec<u8>>,
 }
@@ -102,6 +108,8 @@ impl Stream {
             size: 0,
             status: 0,
             started: 0,
+            who: None,
+            told: false,
             foreign: None,
         }
     }
@@ -128,6 +136,16 @@ impl Stream {
         }
         // Where the route's name is what was asked for, there is nothing to remember.
         let asked = plan.route.contains('*').then(|| asked_model(&request.body));
+        if let Some(who) = &mut self.who {
+            who.add_body(&request.body);
+            observe::asked(
+                endpoint.name(),
+                plan.route,
+                asked.as_deref().unwrap_or(plan.route),
+                plan.stream,
+                who,
+            );
+        }
         self.admitted = Some(Admitted {
             route: plan.route.to_owned(),
             asked,
@@ -191,95 +209,46 @@ impl Stream {
         }
     }
 
+    /// What the request was, once it has been admitted.
+    fn asked(&self) -> Option<Asked<'_>> {
+        let admitted = self.admitted.as_ref()?;
+        Some(Asked {
+            route: &admitted.route,
+            model: admitted.asked.as_deref().unwrap_or(&admitted.route),
+            operation: self.endpoint?.name(),
+            stream: admitted.stream,
+            target: &admitted.target,
+            status: self.status,
+            started: self.started,
+            begun: admitted.begun,
+        })
+    }
+
     /// Tells everybody who counts what the stream was and used.
     fn settle(&self) {
         let entry = ledger::close(self.id).unwrap_or_default();
-        let (Some(admitted), Some(endpoint)) = (&self.admitted, self.endpoint) else { return };
-        settle(
-            &Asked {
-                route: &admitted.route,
-                model: admitted.asked.as_deref().unwrap_or(&admitted.route),
-                operation: endpoint.name(),
-                stream: admitted.stream,
-                target: &admitted.target,
-                status: self.status,
-                started: self.started,
-                begun: admitted.begun,
-            },
-            &self.gateway,
-            &entry,
-        );
-    }
-}
-
-/// The model that the client asks for. A name that nobody has given a model may be of any length.
-fn asked_model(body: &Body) -> String {
-    let model = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
-    model.chars().take(256).collect()
-}
-
-fn answer(reply: &Reply) {
-    host::respond(reply.status, &reply.headers, &reply.body);
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
-        self.headers = host::headers(Half::Request);
-        let header = |wanted: &str| {
-            self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
-        };
-        let head =
-            RequestHead { method: header(":method"), path: header(":path"), headers: &self.headers, end };
-        match self.gateway.head(&head) {
-            Verdict::Pass => Action::Continue,
-            Verdict::Reply(reply) => {
-                answer(&reply);
-                Action::Pause
-            }
-            Verdict::Read(endpoint) => {
-                self.endpoint = Some(endpoint);
-                self.started = host::now();
-                self.wishes = self.gateway.wishes(&self.headers);
-                let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
-                self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
-                self.headers.retain(|(name, _)| kept(name));
-                Action::Pause
-            }
+        if let Some(asked) = self.asked() {
+            settle(&asked, &self.gateway, &entry, self.who.is_some() && !self.told);
         }
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        // Trailers end a request whose last piece of body did not say so.
-        self.on_http_request_body(self.size, true)
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let Some(endpoint) = self.endpoint else { return Action::Continue };
-        if self.refused {
-            return Action::Pause;
+    /// Tells traces what the stream was and used: their spans end before [`Self::settle`].
+    fn trace(&mut self) {
+        if self.told || !self.gateway.observe.is_some_and(|observe| observe.traces) {
+            return;
         }
-        self.size = size;
-        if size > self.gateway.max_body_bytes {
-            // The endpoint stays: Envoy may answer first, with words of its own, which then get OpenAI's form.
-            self.refused = true;
-            refuse(&self.gateway.too_large(), endpoint, &self.request_id);
-            return Action::Pause;
-        }
-        if !end {
-            return Action::Pause;
-        }
-        match self.admit(endpoint, size) {
-            Ok(action) => action,
-            Err(error) => {
-                refuse(&error, endpoint, &self.request_id);
-                Action::Pause
-            }
+        if let Some(asked) = self.asked() {
+            // The attempt of the inline role is no filter of its own, and tells nothing.
+            let ended = |entry: &Entry| entry.attempts.last().is_some_and(|last| last.ended.is_some());
+            ledger::with(self.id, |entry| {
+                let known = !self.inline && ended(entry);
+                measure(&asked, &self.gateway, entry, |measured| observe::settled(measured, known));
+            });
+            self.told = true;
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+    fn reply_head(&mut self, end: bool) -> Action {
         let Some(endpoint) = self.endpoint else { return Action::Continue };
         if let Some(exchange) = &mut self.exchange
             && self.status == 0
@@ -319,7 +288,7 @@ impl HttpContext for Stream {
         Action::Pause
     }
 
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+    fn reply_body(&mut self, size: usize, end: bool) -> Action {
         if let Some(mut gathered) = self.foreign.take() {
             let bytes = host::body(Half::Response, size);
             let room = MAX_FOREIGN.saturating_sub(gathered.len()).min(bytes.len());
@@ -354,6 +323,100 @@ impl HttpContext for Stream {
             }
             None => Action::Continue,
         }
+    }
+}
+
+/// The model that the client asks for. A name that nobody has given a model may be of any length.
+fn asked_model(body: &Body) -> String {
+    let model = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
+    model.chars().take(256).collect()
+}
+
+fn answer(reply: &Reply) {
+    host::respond(reply.status, &reply.headers, &reply.body);
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        self.headers = host::headers(Half::Request);
+        let header = |wanted: &str| {
+            self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+        };
+        let head =
+            RequestHead { method: header(":method"), path: header(":path"), headers: &self.headers, end };
+        if self.gateway.observe.is_some() {
+            observe::came(head.path);
+        }
+        match self.gateway.head(&head) {
+            Verdict::Pass => Action::Continue,
+            Verdict::Reply(reply) => {
+                if self.gateway.observe.is_some() && reply.status >= 400 {
+                    observe::refused("", Kind::of_status(reply.status));
+                }
+                answer(&reply);
+                Action::Pause
+            }
+            Verdict::Read(endpoint) => {
+                self.endpoint = Some(endpoint);
+                self.started = host::now();
+                self.who = self.gateway.observe.map(|_| Who::of_headers(&self.headers));
+                self.wishes = self.gateway.wishes(&self.headers);
+                let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
+                self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
+                self.headers.retain(|(name, _)| kept(name));
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        // Trailers end a request whose last piece of body did not say so.
+        self.on_http_request_body(self.size, true)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let Some(endpoint) = self.endpoint else { return Action::Continue };
+        if self.refused {
+            return Action::Pause;
+        }
+        self.size = size;
+        if size > self.gateway.max_body_bytes {
+            // The endpoint stays: Envoy may answer first, with words of its own, which then get OpenAI's form.
+            self.refused = true;
+            refuse(&self.gateway.too_large(), endpoint, &self.request_id);
+            return Action::Pause;
+        }
+        if !end {
+            return Action::Pause;
+        }
+        match self.admit(endpoint, size) {
+            Ok(action) => action,
+            Err(error) => {
+                if self.who.is_some() {
+                    observe::refused(endpoint.name(), error.kind);
+                }
+                refuse(&error, endpoint, &self.request_id);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        let action = self.reply_head(end);
+        if end && action == Action::Continue {
+            self.trace();
+        }
+        action
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        let action = self.reply_body(size, end);
+        if end && action == Action::Continue {
+            self.trace();
+        }
+        action
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {

@@ -91,6 +91,16 @@ pub fn set_state(name: &str, value: &str) {
     log_failure(name, hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
+/// Has Envoy keep filter state of this name as text: CEL can make numbers of text, not of the bytes that it else is.
+/// Declaring it twice does no harm.
+/// <https://github.com/envoyproxy/envoy/blob/main/source/extensions/common/wasm/declare_property.proto>
+pub fn declare_text(name: &str) {
+    // DeclarePropertyArguments {1: name, 3: type = String}, in protobuf's wire form.
+    let Ok(length) = u8::try_from(name.len()) else { return };
+    let message = [&[0x0a, length], name.as_bytes(), &[0x18, 1]].concat();
+    let _ = hostcalls::call_foreign_function("declare_property", Some(&message));
+}
+
 /// Filter state that [`set_state`] has set, in either role.
 pub fn state(name: &str) -> Option<Bytes> {
     property(&["filter_state", name])

@@ -5,6 +5,7 @@ mod exchange;
 mod gateway;
 mod host;
 mod ledger;
+mod observe;
 mod root;
 mod settle;
 mod silence;

@@ -9,6 +9,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::gateway::Stream;
 use crate::host;
+use crate::observe;
 use crate::silence;
 use crate::state;
 use crate::token::{TICK, Tokens};
@@ -41,6 +42,9 @@ impl HttpContext for Idle {}
 
 fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
     let raw: PluginConfig = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    if raw.observe.is_some() {
+        observe::declare();
+    }
     let mut tokens = Tokens::default();
     let plugin = match raw.role {
         Role::Off => Plugin::Off,
@@ -48,6 +52,7 @@ fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
             hold_heads: raw.hold_heads,
             share_bodies: raw.share_bodies,
             share_targets: raw.share_targets,
+            traces: raw.observe.is_some_and(|observe| observe.traces),
         }),
         role @ (Role::Gateway | Role::Inline) => {
             let gateway = Gateway::check(raw, &host::env)?;

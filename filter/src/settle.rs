@@ -9,6 +9,7 @@ use dragoman_core::meter::{Bill, Measurement};
 
 use crate::host;
 use crate::ledger::Entry;
+use crate::observe;
 use crate::state::{self, Begun};
 use crate::stats;
 
@@ -34,7 +35,21 @@ pub struct Asked<'s> {
 }
 
 /// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
-pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry) {
+/// `observed` when they are to be told.
+pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: bool) {
+    measure(asked, gateway, entry, |measurement| {
+        if let Some(begun) = asked.begun {
+            state::end(begun, measurement);
+        }
+        stats::count(measurement);
+        if observed {
+            observe::settled(measurement, false);
+        }
+    });
+}
+
+/// What a stream has come to so far.
+pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: impl FnOnce(&Measurement<'_>)) {
     let last = entry.attempts.last();
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
     let mut billed = bills.iter().flatten().map(|bill| bill.cost);
@@ -59,8 +74,5 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry) {
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),
     };
-    if let Some(begun) = asked.begun {
-        state::end(begun, &measurement);
-    }
-    stats::count(&measurement);
+    tell(&measurement);
 }

@@ -15,6 +15,7 @@ use crate::exchange::{Exchange, refuse};
 use crate::gateway::Handover;
 use crate::host::{self, Half};
 use crate::ledger;
+use crate::observe;
 
 /// Targets that are remembered at once; beyond, the memory starts anew. More than any config that Envoy itself bears.
 const MAX_TARGETS: usize = 20_000;
@@ -33,6 +34,8 @@ pub struct Habits {
     pub share_bodies: bool,
     /// Take the next target of the chain that the gateway has left.
     pub share_targets: bool,
+    /// Tell traces of the attempt, which is a span of its own.
+    pub traces: bool,
 }
 
 /// One attempt.
@@ -69,9 +72,15 @@ impl Upstream {
             None => Request::new(endpoint, Body::read(host::body(Half::Request, size))?),
         };
         let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
-        let headers = headers.unwrap_or_else(|| host::headers(Half::Request));
-        self.exchange =
-            Some(Exchange::begin(target, &request, &headers, (stream, self.id), self.habits.hold_heads)?);
+        let mut headers = headers.unwrap_or_else(|| host::headers(Half::Request));
+        if self.habits.traces {
+            observe::trying(&target);
+            observe::continue_trace(&mut headers);
+        }
+        let mut exchange =
+            Exchange::begin(target, &request, &headers, (stream, self.id), self.habits.hold_heads)?;
+        exchange.trace(self.habits.traces);
+        self.exchange = Some(exchange);
         Ok(())
     }
 }

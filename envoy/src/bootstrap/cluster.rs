@@ -82,7 +82,7 @@ fn token_clusters(plan: &Plan, site: &Site) -> Vec<Value> {
 }
 
 /// A cluster that the filter itself calls.
-fn service(name: &str, host: &str, port: u16) -> Value {
+pub fn service(name: &str, host: &str, port: u16) -> Value {
     json!({
         "name": name,
         "connect_timeout": "5s",
@@ -110,7 +110,7 @@ fn dns() -> Value {
 }
 
 /// TLS, verified with the system's roots and for this host.
-fn tls(host: &str, is_address: bool, site: &Site) -> Value {
+pub fn tls(host: &str, is_address: bool, site: &Site) -> Value {
     let kind = if is_address { "IP_ADDRESS" } else { "DNS" };
     let mut context = json!({
         "common_tls_context": {

@@ -6,7 +6,7 @@ use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig, 
 use dragoman_core::meter::ModelInfo;
 use serde_json::{Value, json};
 
-use super::{Site, typed};
+use super::{Site, observe, typed};
 use crate::convert::{Plan, routing};
 use crate::prices;
 
@@ -20,6 +20,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         max_body_bytes: plan.max_body_bytes,
         // Only the router stands between the roles, and it changes no body.
         share_bodies: site.role == Role::Gateway,
+        observe: observe::told(plan, site),
         routes: plan
             .routes
             .iter()
@@ -90,6 +91,7 @@ pub fn upstream(plan: &Plan, site: &Site) -> Value {
         hold_heads: site.version.holds_heads(),
         share_bodies: true,
         share_targets: true,
+        observe: observe::told(plan, site).filter(|told| told.traces),
         ..PluginConfig::of(Role::Upstream)
     };
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)

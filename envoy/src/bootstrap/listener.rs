@@ -1,9 +1,10 @@
 //! Where clients come in.
 
 use dragoman_core::config::{CLUSTER_HEADER, Role};
+use dragoman_core::observe::IDENTITY_HEADERS;
 use serde_json::{Value, json};
 
-use super::{Site, address, duration, filter, typed};
+use super::{Site, address, duration, filter, observe, typed};
 use crate::convert::Plan;
 
 /// What a connection may hold back before Envoy stops reading from it: Envoy's advice for the edge.
@@ -78,8 +79,8 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         },
     });
     if let Some(manager) = manager.as_object_mut() {
-        if site.access_log {
-            manager.insert("access_log".to_owned(), json!([access_log()]));
+        if let Value::Object(told) = observe::connection_manager(plan, site) {
+            manager.extend(told);
         }
         manager.insert("local_reply_config".to_owned(), local_replies(site));
     }
@@ -128,12 +129,13 @@ pub fn local_replies(site: &Site) -> Value {
     json!({"mappers": mappers})
 }
 
-/// The filter alone names clusters.
+/// The filter alone names clusters, and filters in front of it say whose a key is.
 pub fn early_header_mutation() -> Value {
-    let remove = |name: &str| json!({"remove": name});
+    let remove = |name: &&str| json!({"remove": name});
+    let removed: Vec<Value> = [CLUSTER_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
     let mutation = typed(
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        json!({"mutations": [remove(CLUSTER_HEADER)]}),
+        json!({"mutations": removed}),
     );
     json!([{"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}])
 }
@@ -190,30 +192,4 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
         );
     }
     policy
-}
-
-/// A line of JSON for every request. No header of a client's or provider's is in it, so no key can be.
-fn access_log() -> Value {
-    let format = json!({
-        "time": "%START_TIME%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
-        "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:ORIG)%",
-        "protocol": "%PROTOCOL%",
-        "status": "%RESPONSE_CODE%",
-        "details": "%RESPONSE_CODE_DETAILS%",
-        "flags": "%RESPONSE_FLAGS%",
-        "duration_ms": "%DURATION%",
-        "first_byte_ms": "%RESPONSE_DURATION%",
-        "bytes_received": "%BYTES_RECEIVED%",
-        "bytes_sent": "%BYTES_SENT%",
-        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-        "cluster": "%UPSTREAM_CLUSTER%",
-    });
-    let log = typed(
-        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        json!({"log_format": {"json_format": format}}),
-    );
-    json!({"name": "envoy.access_loggers.stdout", "typed_config": log})
 }

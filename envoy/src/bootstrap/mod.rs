@@ -7,6 +7,7 @@
 mod cluster;
 mod filter;
 mod listener;
+mod observe;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -47,7 +48,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
         "admin": process::admin(site),
         "static_resources": {
             "listeners": [listener::listener(plan, site)],
-            "clusters": cluster::clusters(plan, site),
+            "clusters": clusters(plan, site),
         },
         "stats_config": process::stats(),
         "overload_manager": process::overload_manager(),
@@ -57,7 +58,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
 /// The parts that go into an Envoy configuration of one's own: a file's name, what it is for, and its content.
 #[must_use]
 pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Value)> {
-    vec![
+    let parts = vec![
         (
             "http_filter.yaml",
             "Goes into the http_filters of an HttpConnectionManager, in the place of the router.\n\
@@ -75,22 +76,30 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             "Goes into the HttpConnectionManager: no client may name a cluster.",
             json!({"early_header_mutation_extensions": listener::early_header_mutation()}),
         ),
+        ("clusters.yaml", "Goes into static_resources.clusters.", Value::Array(clusters(plan, site))),
         (
             "local_reply_config.yaml",
             "Goes into the HttpConnectionManager: what Envoy answers past the filter gets OpenAI's form.",
             json!({"local_reply_config": listener::local_replies(site)}),
         ),
         (
-            "clusters.yaml",
-            "Goes into static_resources.clusters.",
-            Value::Array(cluster::clusters(plan, site)),
+            "observe.yaml",
+            "Goes into the HttpConnectionManager: what its access log and its spans are told.",
+            observe::connection_manager(plan, site),
         ),
         (
             "stats_config.yaml",
             "Goes into the bootstrap: Dragoman's statistics with labels.",
             process::stats(),
         ),
-    ]
+    ];
+    // Without logs and traces there is nothing to put in.
+    parts.into_iter().filter(|(_, _, value)| *value != json!({})).collect()
+}
+
+/// Where requests go, and what is told of them.
+fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
+    [cluster::clusters(plan, site), observe::clusters(plan, site)].concat()
 }
 
 /// The labels and buckets of Dragoman's statistics.

@@ -5,6 +5,7 @@
 mod aws;
 mod clusters;
 mod google;
+mod observe;
 mod routes;
 pub mod routing;
 mod secrets;
@@ -21,6 +22,7 @@ use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
 pub use clusters::{Clusters, Place, Sequence};
+pub use observe::{Collector, Observability};
 pub use routes::Route;
 pub use secrets::Secrets;
 
@@ -48,10 +50,10 @@ pub struct Plan {
     pub timeout_ms: u64,
     /// How often a failed request is tried again.
     pub retries: u32,
-    /// Whether a line is written for every request.
-    pub access_log: bool,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
+    /// What is told of requests, and where.
+    pub observe: Observability,
     /// The variables that the filter reads, and their values where Envoy's process doesn't inherit them.
     pub secrets: Secrets,
 }
@@ -155,6 +157,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     let mut clusters = Clusters::of(&mut targets);
     let routes = routes::routes(read, &names, &targets, attempts, &mut clusters, problems);
     aws::one_signer(&routes, &targets, &read.node, problems);
+    let observe = observe::observability(read, environment, &mut secrets, problems);
     Plan {
         routes,
         clusters,
@@ -164,8 +167,8 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         timeout_ms: timeout,
         retries,
-        access_log: config.litellm_settings.json_logs,
         stream_cost: config.litellm_settings.include_cost_in_streaming_usage,
+        observe,
         secrets,
     }
 }

@@ -21,6 +21,8 @@ pub struct Secrets {
     own: BTreeMap<String, String>,
     /// The names of all that the filter reads.
     needed: BTreeSet<String>,
+    /// The names of those that Envoy itself reads, and the filter doesn't.
+    envoys: BTreeSet<String>,
     /// Made for secrets that stand in the config, by their names.
     generated: BTreeMap<String, String>,
     /// Needed but not set: the name, and where it is needed.
@@ -34,6 +36,7 @@ impl Secrets {
         Self {
             own: environment.own().clone(),
             needed: BTreeSet::new(),
+            envoys: BTreeSet::new(),
             generated: BTreeMap::new(),
             missing: Vec::new(),
         }
@@ -67,6 +70,16 @@ impl Secrets {
         Some(Setting::Env { env: name })
     }
 
+    /// A secret of the config's that Envoy itself reads, as [`Self::setting`]: the name of its variable.
+    pub fn envoys(&mut self, value: &str, at: Place, key: &str, problems: &mut Problems) -> Option<String> {
+        let filters = self.needed.clone();
+        let setting = self.setting(value, at, key, problems);
+        self.needed = filters;
+        let Some(Setting::Env { env }) = setting else { return None };
+        self.envoys.insert(env.clone());
+        Some(env)
+    }
+
     /// A variable that the filter reads.
     pub fn variable(&mut self, name: &str, at: Place, key: &str) -> Setting {
         self.needed.insert(name.to_owned());
@@ -93,6 +106,11 @@ impl Secrets {
     #[must_use]
     pub const fn needed(&self) -> &BTreeSet<String> {
         &self.needed
+    }
+
+    /// The names of the variables that Envoy's process must have.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.needed.union(&self.envoys).map(String::as_str)
     }
 
     /// The names of variables that stand for secrets of the config itself.

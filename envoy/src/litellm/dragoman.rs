@@ -1,5 +1,7 @@
 //! What Dragoman adds to LiteLLM's config: the section `dragoman`, which LiteLLM doesn't read.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,4 +12,72 @@ pub struct Dragoman {
     /// A request header whose value keeps requests on one target of their route while that is healthy: a tenant's or a
     /// conversation's name, for warm prompt caches. Stronger than LiteLLM's affinities.
     pub sticky_header: Option<String>,
+    /// Where a line for every request goes.
+    pub access_log: AccessLog,
+    /// Where a span for every request, and one for each of its attempts, goes.
+    pub traces: Option<Traces>,
+}
+
+/// Where a line for every request goes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLog {
+    /// As JSON to Envoy's standard output. The same as `litellm_settings.json_logs`.
+    pub stdout: bool,
+    /// As JSON to this file. Envoy opens it anew on `POST /reopen_logs` at its admin port.
+    pub file: Option<String>,
+    /// As OpenTelemetry's log records to a collector.
+    pub otlp: Option<Otlp>,
+}
+
+/// A collector of OpenTelemetry's.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    /// Its URL: `http://collector:4317`.
+    /// Over HTTP, `/v1/logs` or `/v1/traces` is added unless the path ends so, as OpenTelemetry's SDKs do.
+    pub endpoint: String,
+    /// How it is spoken to; by the port when absent: `grpc`, or `http/protobuf` for 4318 and for URLs with a path.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
+    /// Headers that every request to it carries; `os.environ/NAME` keeps a secret out of the rendered files.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub headers: BTreeMap<String, String>,
+    /// The name of the service that all is told for; `dragoman` when absent.
+    #[serde(default)]
+    pub service_name: Option<String>,
+}
+
+/// Where spans go: a collector, and which requests are told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Traces {
+    /// As in `otlp`.
+    pub endpoint: String,
+    /// As in `otlp`.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
+    /// As in `otlp`.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub headers: BTreeMap<String, String>,
+    /// As in `otlp`.
+    #[serde(default)]
+    pub service_name: Option<String>,
+    /// How many of a hundred requests are traced that no `traceparent` of the client's decides on; 100 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub sampling_percent: Option<f64>,
+}
+
+/// How a collector is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// OTLP over HTTP.
+    #[serde(rename = "http/protobuf")]
+    Http,
 }

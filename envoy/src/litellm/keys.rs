@@ -171,13 +171,10 @@ pub static KNOWN: &[Known] = &[
         LITELLM,
         LOGGING,
         &[
-            "callbacks",
-            "success_callback",
             "failure_callback",
             "service_callback",
             "audit_log_callbacks",
             "langfuse_default_tags",
-            "turn_off_message_logging",
             "redact_user_api_key_info",
             "disable_streaming_logging",
             "s3_callback_params",
@@ -246,7 +243,6 @@ pub static KNOWN: &[Known] = &[
             "vertex_ai_safety_settings",
             "add_user_information_to_llm_headers",
             "overwrite_user_with_key_hash",
-            "forward_traceparent_to_llm_provider",
         ],
     ),
     changes(
@@ -263,6 +259,11 @@ pub static KNOWN: &[Known] = &[
         ],
     ),
     changes(LITELLM, "write it into the entries of model_list", &["model_alias_map", "credential_list"]),
+    ignored(
+        LITELLM,
+        "a client's traceparent always goes on to the provider",
+        &["forward_traceparent_to_llm_provider"],
+    ),
     ignored(
         LITELLM,
         OWN_PROCESS,

@@ -24,6 +24,16 @@ pub struct LitellmSettings {
     pub json_logs: bool,
     /// Tell what a stream costs in its usage, in dollars, to clients that ask for usage.
     pub include_cost_in_streaming_usage: bool,
+    /// Where requests are told: `otel` sends traces to the collector that `OTEL_EXPORTER_OTLP_ENDPOINT` names (and
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, or LiteLLM's `OTEL_ENDPOINT`,
+    /// `OTEL_EXPORTER`, `OTEL_HEADERS`); `langfuse_otel` to Langfuse, with `LANGFUSE_PUBLIC_KEY`, `LANGFUSE_SECRET_KEY` and
+    /// `LANGFUSE_OTEL_HOST`; `prometheus` is always on, at Envoy's admin port. Others are ignored. `dragoman.traces` is
+    /// stronger.
+    pub callbacks: Vec<String>,
+    /// The same as `callbacks`.
+    pub success_callback: Vec<String>,
+    /// Tell no log and no trace what prompts and answers say: none is told, so this is always so.
+    pub turn_off_message_logging: bool,
     /// Models that stand in for a failing one.
     #[schemars(extend("x-class" = "later"))]
     pub fallbacks: Fallbacks,

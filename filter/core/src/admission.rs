@@ -10,7 +10,7 @@ use std::rc::Rc;
 use subtle::ConstantTimeEq;
 
 use crate::client::{Endpoint, Language, Request, language_at, messages};
-use crate::config::{PluginConfig, Role, Strategy, Target};
+use crate::config::{Observe, PluginConfig, Role, Strategy, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub stream_cost: bool,
     /// What is known about models, by provider and model.
     models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
+    /// What access logs and traces are told.
+    pub observe: Option<Observe>,
     /// How a target is chosen.
     pub rule: Rule,
     /// How long a measured latency counts, in seconds.
@@ -158,7 +160,7 @@ impl Gateway {
         }
         let honoured = Honoured { tags: rule.tags.is_some(), sticky: routing.sticky, all };
         let inline = raw.role == Role::Inline;
-        let (max_body_bytes, share_bodies) = (raw.max_body_bytes, raw.share_bodies);
+        let (max_body_bytes, share_bodies, observe) = (raw.max_body_bytes, raw.share_bodies, raw.observe);
         let shared = |known: BTreeMap<String, ModelInfo>| {
             known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
         };
@@ -174,6 +176,7 @@ impl Gateway {
             rule,
             latency_ttl,
             honoured,
+            observe,
         })
     }
 

@@ -91,6 +91,9 @@ pub struct PluginConfig {
     /// endpoint that Envoy has picked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share_targets: bool,
+    /// What access logs and traces are told; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observe: Option<Observe>,
     /// The key that clients must show; none lets everybody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key: Option<Setting>,
@@ -116,6 +119,15 @@ pub struct PluginConfig {
     /// How a target is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub routing: RoutingConfig,
+}
+
+/// What access logs and traces are told. Each attribute costs a host call, so a gateway without either sets none.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observe {
+    /// Whether there are traces: Envoy ends a span before the filter's last callback, so they must be told earlier.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traces: bool,
 }
 
 const fn default_max_body_bytes() -> usize {
@@ -364,6 +376,7 @@ impl PluginConfig {
             hold_heads: false,
             share_bodies: false,
             share_targets: false,
+            observe: None,
             master_key: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             targets: Vec::new(),

@@ -38,6 +38,7 @@
 //! | [`dialect`] | providers' body languages, one each | who speaks them, and each other |
 //! | [`provider`] | vendors as rows of data; credentials | framing's inside |
 //! | [`wire`] | framing: where an event ends | vendors, JSON |
+//! | [`observe`] | what logs and traces are told of a request | sinks |
 //! | [`meter`] | usage | where it came from |
 //! | [`json`] | reading in one pass, writing by splicing | field names |
 //! | [`error`] | every failure and its OpenAI form | |
@@ -96,6 +97,7 @@ pub mod dialect;
 pub mod error;
 pub mod json;
 pub mod meter;
+pub mod observe;
 pub mod openai;
 pub mod provider;
 pub mod route;
