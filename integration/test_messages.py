@@ -86,8 +86,8 @@ def test_tokens_are_estimated_elsewhere_and_that_is_said(served, provider, model
     provider.clear()
     raw = client(served).messages.with_raw_response.count_tokens(model=model, messages=HELLO)
     counted = raw.parse()
-    assert 1 <= counted.input_tokens <= 20 and counted.model_extra == {"estimated": True}
     assert raw.headers["x-dragoman-estimated"] == "true"
+    assert 1 <= counted.input_tokens <= 20 and counted.model_extra == {"estimated": True}
     assert not provider.requests
 
 
@@ -126,6 +126,13 @@ def test_a_provider_that_breaks_off(served, provider, model):
     with pytest.raises((anthropic.APIError, anthropic.APIConnectionError)):
         with client(served).messages.stream(model=model, **ASKED) as events:
             events.get_final_message()
+
+
+def test_a_reply_has_the_requests_id_where_the_sdk_looks(served, provider):
+    for model in ("openai", "anthropic"):
+        provider.clear()
+        provider.then(NATIVES[model].reply(Turn(text="Yes."), False))
+        assert client(served).messages.create(model=model, **ASKED)._request_id
 
 
 @pytest.mark.parametrize("model", ["anthropic", "openai"])

@@ -79,6 +79,12 @@ def _tools() -> list[dict]:
     ]
 
 
+def _messages(model: str, size: int, turns: int, **more: object) -> dict:
+    """The same conversation as a client of Anthropic's Messages asks it."""
+    chat = _chat(model, size, turns, **more)
+    return {**chat, "system": chat["messages"][0]["content"], "messages": chat["messages"][1:]}
+
+
 def _tool_chat(model: str) -> dict:
     body = _chat(model, 2500, 2, tools=_tools(), tool_choice="auto")
     call = {"name": "search_orders", "arguments": '{"id": "A-1042", "limit": 5, "state": "open"}'}
@@ -230,7 +236,9 @@ class Item:
 
     @property
     def provider_path(self) -> str:
-        return "/v1/messages" if self.provider == "anthropic" else self.endpoint
+        if self.provider == "anthropic":
+            return "/v1/messages"
+        return "/v1/chat/completions" if self.endpoint == "/v1/messages" else self.endpoint
 
     @property
     def model(self) -> str:
@@ -288,6 +296,9 @@ def items() -> dict[str, Item]:
             # Few connections and a wide gap, so that the fast contenders meet each event alone.
             _item("stream-alone", provider, stream, events, stream=True, gap_us=2500, connections=8),
         ]
+        for name, more, reply in (("messages", {}, text), ("messages-stream", {"stream": True}, events)):
+            request = _messages(model, 3500, 2, **more)
+            found.append(_item(name, provider, request, reply, endpoint="/v1/messages", **more))
     ask = {"model": EMBEDDING_MODEL, "input": [prose(30, i) for i in range(256)], "dimensions": 256, "encoding_format": "float"}
     found.append(_item("embeddings", "openai", ask, _embeddings_reply(), endpoint="/v1/embeddings", connections=8))
     return {item.name: item for item in found}

@@ -89,6 +89,11 @@ impl Attempt {
         let mut edits: Vec<Edit> =
             PRIVATE.iter().filter(|name| header(headers, name).is_some()).map(|name| (*name, None)).collect();
         self.rate_limits(headers, &mut edits);
+        // Where Anthropic's clients look for it; a provider that has one of its own names it better.
+        let own = self.endpoint.language().request_id();
+        if !own.is_empty() && !self.request_id.is_empty() && header(headers, own).is_none() {
+            edits.push((own, Some(self.request_id.clone())));
+        }
         if end {
             // A body can't be added here; the gateway gives an empty error its body.
             self.reply = Reply::Untouched;

@@ -120,6 +120,11 @@ pub trait Language: Sync {
     /// A writer of a stream's events.
     fn stream(&self, seed: Seed<'_>) -> Box<dyn StreamWriter>;
 
+    /// The header in which clients of this language look for the request's id; empty where `x-request-id` is theirs.
+    fn request_id(&self) -> &'static str {
+        ""
+    }
+
     /// The status by which a client of this language knows `error`.
     fn status(&self, error: &Error) -> u16 {
         error.http_status()

@@ -47,6 +47,10 @@ impl Language for Messages {
         Box::new(stream::EventWriter::new(seed))
     }
 
+    fn request_id(&self) -> &'static str {
+        "request-id"
+    }
+
     fn status(&self, error: &Error) -> u16 {
         error::status(error)
     }
