@@ -16,7 +16,7 @@ from standins.vendor import Vendor
 
 # Whoever has the repository alone can't have the recordings: the rest is tested, and it is said aloud.
 NO_RECORDINGS = not (SHARED / "fixtures").is_dir()
-collect_ignore = ["test_recordings.py"] if NO_RECORDINGS else []
+collect_ignore = ["test_recordings.py", "test_messages_recordings.py"] if NO_RECORDINGS else []
 
 
 def pytest_report_header() -> list[str]:

@@ -161,7 +161,8 @@ impl Case {
                 let Some(body) = self.file(name) else { continue };
                 let body = if name == "reply.b64" { unbase64(body)? } else { body.to_vec() };
                 let client = |pieces: &[&[u8]]| exchange.reply(status, content_type, pieces);
-                outcome.insert(streamed, under_all_cuts(&body, client)?);
+                let most = if hub { usize::MAX } else { SOME_CUTS };
+                outcome.insert(streamed, under_cuts(&body, most, client)?);
             }
             return Ok(outcome);
         }
@@ -333,13 +334,27 @@ fn decode(status: u16, body: &[u8], target: &Target) -> Vec<u8> {
     }
 }
 
+/// How many ways of cutting are tried where a whole exchange is made for each: its decoder has seen them all elsewhere.
+const SOME_CUTS: usize = 48;
+
 /// What the client of a stream gets, which must not depend on where the stream is cut.
 fn under_all_cuts(
     body: &[u8],
     client: impl Fn(&[&[u8]]) -> Result<Vec<u8>, String>,
 ) -> Result<Vec<u8>, String> {
+    under_cuts(body, usize::MAX, client)
+}
+
+/// The same, tried in `most` ways at most.
+fn under_cuts(
+    body: &[u8],
+    most: usize,
+    client: impl Fn(&[&[u8]]) -> Result<Vec<u8>, String>,
+) -> Result<Vec<u8>, String> {
     let mut first: Option<Vec<u8>> = None;
-    for (how, pieces) in cuts::chunkings(body) {
+    let ways = cuts::chunkings(body);
+    let step = ways.len() / most + 1;
+    for (how, pieces) in ways.into_iter().step_by(step) {
         let out = client(&pieces)?;
         match &first {
             None => first = Some(out),

@@ -4,7 +4,7 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>.
 
 use crate::client::Seed;
-use crate::json::{Cursor, Kind, Out, Str, escaped};
+use crate::json::{Cursor, Json, Kind, Out, Str, escaped};
 use crate::meter::Usage;
 use crate::openai::{Finish, FinishReason, Start};
 
@@ -125,6 +125,27 @@ pub(super) fn write_usage(usage: Option<Usage>, out: &mut Vec<u8>) {
         out.close(b'}');
     }
     out.close(b'}');
+}
+
+/// What a text cites, as Anthropic says it of its web search: one object for each of OpenAI's annotations with an address.
+pub(super) fn citations(annotations: Json<'_>) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for annotation in annotations.items() {
+        let Some(cited) = annotation.field("url_citation") else { continue };
+        let text = |name: &str| cited.field(name).and_then(Json::as_str);
+        let Some(url) = text("url") else { continue };
+        let mut out = Vec::with_capacity(128);
+        out.open(b'{');
+        out.field_text("type", "web_search_result_location");
+        out.field_token("url", url);
+        out.field_token("title", text("title").unwrap_or(Str::literal("")));
+        // Only Anthropic's own search has these, and its SDK expects them.
+        out.field_text("cited_text", "");
+        out.field_text("encrypted_index", "");
+        out.close(b'}');
+        found.push(out);
+    }
+    found
 }
 
 /// The JSON of a call's arguments, told as a string's spelling; `None` while it is no whole object.

@@ -5,10 +5,10 @@
 //! Source: <https://platform.claude.com/docs/en/build-with-claude/streaming>.
 
 use super::error;
-use super::reply::{Ending, Head, object, write_usage};
+use super::reply::{Ending, Head, citations, object, write_usage};
 use crate::client::{Seed, StreamWriter};
 use crate::error::Error;
-use crate::json::{Out, Str, escaped};
+use crate::json::{Json, Out, Str, escaped};
 use crate::meter::Usage;
 use crate::openai::{Piece, Sink, Start};
 
@@ -126,6 +126,17 @@ impl EventWriter {
         self.delta("text_delta", "text", text.raw());
     }
 
+    fn citations(&mut self, annotations: Json<'_>) {
+        for citation in citations(annotations) {
+            self.out
+                .extend_from_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\"");
+            self.out.field_number("index", self.index);
+            self.out.extend_from_slice(b",\"delta\":{\"type\":\"citations_delta\",\"citation\":");
+            self.out.extend_from_slice(&citation);
+            self.end_event();
+        }
+    }
+
     fn thinking(&mut self) {
         if !matches!(self.open, Open::Thinking) {
             self.settle();
@@ -231,6 +242,7 @@ impl Sink for EventWriter {
                 self.begin();
                 self.ending.finish(finish);
             }
+            Piece::Annotations(items) if matches!(self.open, Open::Text) => self.citations(items),
             Piece::Annotations(_) | Piece::Logprobs(_) | Piece::Extra(..) => {}
         }
     }

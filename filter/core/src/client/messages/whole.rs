@@ -2,7 +2,7 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/api/messages/create>.
 
-use super::reply::{Ending, Head, object, write_usage};
+use super::reply::{Ending, Head, citations, object, write_usage};
 use crate::client::{Seed, WholeWriter};
 use crate::json::{Json, Out, Str, escape};
 use crate::meter::Usage;
@@ -20,7 +20,7 @@ pub(super) struct MessageWriter {
 /// A content block. Texts are spellings.
 #[derive(Debug)]
 enum Block {
-    Text(String),
+    Text { text: String, citations: Vec<Vec<u8>> },
     Thinking { text: String, signature: String },
     Redacted(String),
     Call { index: u32, id: String, name: String, arguments: String },
@@ -33,8 +33,8 @@ impl MessageWriter {
 
     fn text(&mut self, text: Str<'_>) {
         match self.blocks.last_mut() {
-            Some(Block::Text(told)) => told.push_str(text.raw()),
-            _ => self.blocks.push(Block::Text(text.raw().to_owned())),
+            Some(Block::Text { text: told, .. }) => told.push_str(text.raw()),
+            _ => self.blocks.push(Block::Text { text: text.raw().to_owned(), citations: Vec::new() }),
         }
     }
 
@@ -105,7 +105,12 @@ impl Sink for MessageWriter {
                 }
             }
             Piece::Finish(finish) => self.ending.finish(finish),
-            Piece::Annotations(_) | Piece::Logprobs(_) | Piece::Extra(..) => {}
+            Piece::Annotations(items) => {
+                if let Some(Block::Text { citations: told, .. }) = self.blocks.last_mut() {
+                    told.extend(citations(items));
+                }
+            }
+            Piece::Logprobs(_) | Piece::Extra(..) => {}
         }
     }
 
@@ -132,9 +137,15 @@ impl Block {
     fn write(&self, out: &mut Vec<u8>) {
         out.open(b'{');
         match self {
-            Self::Text(text) => {
+            Self::Text { text, citations } => {
                 out.field_text("type", "text");
                 out.field_token("text", Str::spelled(text));
+                if !citations.is_empty() {
+                    out.key("citations");
+                    out.push(b'[');
+                    out.extend_from_slice(&citations.join(&b','));
+                    out.push(b']');
+                }
             }
             Self::Thinking { text, signature } => {
                 out.field_text("type", "thinking");
