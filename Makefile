@@ -14,6 +14,8 @@ PY := $(VENV)/bin/python
 WASM := target/wasm32-wasip1/release/dragoman.wasm
 COMMAND := target/release/dragoman
 PROBE := target/wasm32-wasip1/release/probe.wasm
+# What is on the PATH is taken.
+PROMETHEUS := $(if $(and $(shell command -v promtool),$(shell command -v prometheus)),,.cache/prometheus/usr/bin/promtool)
 ENVOYS := 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
 
 # wasm-bindgen's runner must be of exactly the version that the tests are linked with.
@@ -27,7 +29,7 @@ help: ## Show this help
 ##@ Build
 
 .PHONY: setup
-setup: .cache/rust-targets $(VENV)/.ready .cache/litellm/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
+setup: .cache/rust-targets $(VENV)/.ready $(PROMETHEUS) .cache/litellm/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
 
 .cache/rust-targets: rust-toolchain.toml
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown
@@ -37,6 +39,14 @@ $(VENV)/.ready: integration/requirements.txt integration/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r integration/requirements.txt -c integration/constraints.txt
 	@touch $@
+
+# Debian's, unpacked here: no service is started, and nobody needs to be root once the lists of packages are there.
+.cache/prometheus/usr/bin/promtool:
+	mkdir -p .cache/prometheus
+	cd .cache/prometheus && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; }
+	dpkg -x .cache/prometheus/prometheus_*.deb .cache/prometheus
+	rm .cache/prometheus/prometheus_*.deb
+	touch $@
 
 # LiteLLM pins what it needs exactly: apart from everything else, for the differential test alone.
 .cache/litellm/.ready: integration/differential/litellm.txt
