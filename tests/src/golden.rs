@@ -204,7 +204,8 @@ fn unbase64(body: &[u8]) -> Result<Vec<u8>, String> {
 
 /// The native body of a client's request: what an attempt does before and in [`dragoman_core::dialect::Dialect::encode`].
 fn encode(body: &[u8], target: &Target) -> Result<Vec<u8>, Error> {
-    let mut request = ChatRequest::parse(body)?;
+    let body = Body::read(body.to_vec())?;
+    let mut request = ChatRequest::of(&body)?;
     for (name, value) in &target.params {
         request.default_param(name, Json::trusted(value));
     }

@@ -10,6 +10,7 @@ use crate::meter::Seen;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Marks<'d> {
     pub error: bool,
+    /// Token counts. OpenAI's streams have `"usage": null` in every event but the one that has them.
     pub usage: bool,
     pub reasoning: bool,
     /// A finish reason that isn't `null`.
@@ -37,8 +38,8 @@ impl<'d> Marks<'d> {
                     marks.error = true;
                     continue;
                 }
-                [b'u', b's', b'a', b'g', b'e', b'"', ..] => {
-                    marks.usage = true;
+                [b'u', b's', b'a', b'g', b'e', rest @ ..] => {
+                    marks.usage |= value(rest).is_some_and(|value| !value.starts_with(b"null"));
                     continue;
                 }
                 [b'r', b'e', b'a', b's', b'o', b'n', b'i', b'n', b'g', rest @ ..] => {
@@ -80,10 +81,15 @@ impl<'d> Marks<'d> {
     }
 }
 
-/// What stands behind the opening quote of a string value, where `rest` begins with the quote that ends its key.
-fn string(rest: &[u8]) -> Option<&[u8]> {
+/// What stands behind a key's colon, where `rest` begins with the quote that ends the key.
+fn value(rest: &[u8]) -> Option<&[u8]> {
     let value = rest.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?;
-    value.trim_ascii_start().strip_prefix(b"\"")
+    Some(value.trim_ascii_start())
+}
+
+/// What stands behind the opening quote of a string value.
+fn string(rest: &[u8]) -> Option<&[u8]> {
+    value(rest)?.strip_prefix(b"\"")
 }
 
 /// Whether the quote at `at` is escaped, in a string that begins at `begin`.
@@ -105,7 +111,8 @@ mod tests {
         let null =
             r#"{"choices":[{"delta":{"content":null,"reasoning":"hm"},"finish_reason":null}],"usage":null}"#;
         let marks = Marks::of(null.as_bytes());
-        assert_eq!((marks.text, marks.finish, marks.usage, marks.reasoning), (2, None, true, true));
+        assert_eq!((marks.text, marks.finish, marks.usage, marks.reasoning), (2, None, false, true));
+        assert!(Marks::of(br#"{"choices":[],"usage": {"prompt_tokens":1}}"#).usage);
         let call = r#"{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{\"usage\":1}"}}]}}"#;
         let marks = Marks::of(call.as_bytes());
         assert_eq!((marks.text, marks.usage, marks.error), (13, false, false));

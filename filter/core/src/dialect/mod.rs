@@ -191,7 +191,7 @@ pub fn screen(request: &mut ChatRequest<'_>, supported: ParamSet, to: &Target) -
     let asked = request.asked();
     for param in Param::ALL {
         let known = supported.has(*param) || to.allowed_openai_params.iter().any(|name| name == param.name());
-        if known {
+        if known || !request.has(*param) {
             continue;
         }
         if asked.has(*param) && !to.drop_params && !to.provider.quirks.ignored.has(*param) {

@@ -1,6 +1,6 @@
 //! The writer: JSON spliced into a byte buffer.
 
-use super::cursor::plain_end;
+use super::lanes::plain_end;
 use super::{Json, Str};
 
 /// Writes JSON into a byte buffer. Commas put themselves: before a key or value unless it is the first.

@@ -1,19 +1,66 @@
-//! A request body, read once and remembered: its text, and where its fields stand.
+//! A request body, read once and remembered: its text, where its fields and long strings stand, and which telling words
+//! are in it.
 //!
 //! The gateway reads a body to name its route; the attempt needs the same reading again, in another callback. Offsets
-//! outlive borrows, so the second reading costs nothing.
+//! outlive borrows, so the second reading costs nothing, and reading the messages below steps over their texts.
 
 use std::ops::Range;
 
 use super::request::{not_utf8, top_level};
 use crate::error::Error;
-use crate::json::{Json, Out, Str};
+use crate::json::{Json, Long, Notes, Out, Str, Words};
+
+/// A word that, where a body has it, some language must look closer: as a key or a whole string, at any depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Word {
+    /// Cache marks.
+    CacheControl,
+    /// Reasoning, sent back.
+    ReasoningContent,
+    /// Reasoning with signatures, sent back.
+    ThinkingBlocks,
+    /// What LiteLLM's gateway and this one add to answers.
+    ProviderSpecificFields,
+    /// Summaries in the place of older messages.
+    CompactionBlocks,
+    /// The newer name of instructions.
+    Developer,
+    /// Schemas to be followed to the letter.
+    Strict,
+    /// Uploaded files.
+    FileId,
+    /// Results of tools that failed, marked so.
+    IsError,
+}
+
+/// In the enum's order.
+pub(super) const WORDS: Words = Words::of(&[
+    "cache_control",
+    "reasoning_content",
+    "thinking_blocks",
+    "provider_specific_fields",
+    "compaction_blocks",
+    "developer",
+    "strict",
+    "file_id",
+    "is_error",
+]);
+
+/// What one pass over a request tells beside its fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    pub(super) text: &'a str,
+    pub(super) found: u32,
+    pub(super) long: &'a [Long],
+}
 
 /// A body that is known to be one JSON object without repeated keys.
 #[derive(Debug)]
 pub struct Body {
     text: String,
     fields: Vec<Field>,
+    notes: Notes,
 }
 
 #[derive(Debug)]
@@ -34,11 +81,12 @@ impl Body {
             let start = part.as_ptr().addr().saturating_sub(base);
             start..start + part.len()
         };
-        let fields = top_level(&text)?
+        let (fields, notes) = top_level(&text)?;
+        let fields = fields
             .into_iter()
             .map(|(key, value)| Field { key: place(key.raw()), value: place(value.text()) })
             .collect();
-        Ok(Self { text, fields })
+        Ok(Self { text, fields, notes })
     }
 
     /// The fields, in order.
@@ -47,6 +95,12 @@ impl Body {
         let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
         let field = |field: &Field| (Str::spelled(part(&field.key)), Json::trusted(part(&field.value)));
         self.fields.iter().map(field).collect()
+    }
+
+    /// What the pass over it told beside its fields.
+    #[must_use]
+    pub fn reading(&self) -> Reading<'_> {
+        Reading { text: &self.text, found: self.notes.found, long: &self.notes.long }
     }
 
     /// The field `name`.
@@ -104,7 +158,7 @@ mod tests {
         let body = Body::read(text.as_bytes().to_vec()).unwrap();
         let again: Vec<_> =
             body.fields().iter().map(|(k, v)| (k.plain().into_owned(), v.text().to_owned())).collect();
-        let first = top_level(text).unwrap();
+        let first = top_level(text).unwrap().0;
         let first: Vec<_> =
             first.iter().map(|(k, v)| (k.plain().into_owned(), v.text().to_owned())).collect();
         assert_eq!(again, first);

@@ -105,7 +105,7 @@ impl<'a> EmbeddingsRequest<'a> {
     /// # Errors
     /// As [`EmbeddingsRequest::of`], and when the text is not one JSON object in UTF-8 or repeats a key.
     pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        Self::from_fields(top_level(std::str::from_utf8(body).map_err(not_utf8)?)?)
+        Self::from_fields(top_level(std::str::from_utf8(body).map_err(not_utf8)?)?.0)
     }
 
     fn from_fields(fields: Vec<(Str<'a>, Json<'a>)>) -> Result<Self, Error> {

@@ -13,7 +13,7 @@ pub mod params;
 pub mod request;
 pub mod sink;
 
-pub use body::Body;
+pub use body::{Body, Word};
 pub use chunk::ChunkWriter;
 pub use completion::CompletionWriter;
 pub use embeddings::{EmbeddingWriter, EmbeddingsRequest};

@@ -2,11 +2,11 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 
-use super::body::Body;
+use super::body::{Body, Reading, WORDS, Word};
 use super::message::Message;
 use super::params::{Param, ParamSet};
 use crate::error::{Error, Kind as ErrorKind};
-use crate::json::{Cursor, FromJson, Invalid, Json, Kind, Str};
+use crate::json::{Cursor, FromJson, Invalid, Json, Kind, Notes, Str};
 use crate::json_view;
 
 /// The top level of a request body, in the order it was written.
@@ -23,6 +23,7 @@ pub struct ChatRequest<'a> {
     /// Whether the client wants the usage chunk at a stream's end.
     pub include_usage: bool,
     params: [Option<Json<'a>>; Param::COUNT],
+    reading: Reading<'a>,
 }
 
 /// A 400 for a body that is not JSON of the right shape.
@@ -37,18 +38,7 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     /// A client error when `model`, `messages` or `stream` is missing or of the wrong type.
     pub fn of(body: &'a Body) -> Result<Self, Error> {
-        Self::from_fields(body.fields())
-    }
-
-    /// Reads a request from its text.
-    ///
-    /// # Errors
-    /// As [`ChatRequest::of`], and when the text is not one JSON object in UTF-8 or repeats a key.
-    pub fn parse(body: &'a [u8]) -> Result<Self, Error> {
-        Self::from_fields(top_level(std::str::from_utf8(body).map_err(not_utf8)?)?)
-    }
-
-    fn from_fields(fields: Vec<(Str<'a>, Json<'a>)>) -> Result<Self, Error> {
+        let fields = body.fields();
         let mut params = [None; Param::COUNT];
         let (mut model, mut messages) = (None, None);
         for (key, value) in &fields {
@@ -70,7 +60,9 @@ impl<'a> ChatRequest<'a> {
         if raw_messages.text().trim_matches(['[', ']', ' ', '\n', '\r', '\t']).is_empty() {
             return Err(Error::invalid("'messages' is empty: send at least one message.").param("messages"));
         }
-        let mut request = Self { fields, model, raw_messages, stream: false, include_usage: false, params };
+        let reading = body.reading();
+        let (stream, include_usage) = (false, false);
+        let mut request = Self { fields, model, raw_messages, stream, include_usage, params, reading };
         request.stream = request.flag(Param::Stream)?.unwrap_or(false);
         if let Some(options) = request.param(Param::StreamOptions) {
             if options.kind() != Kind::Object {
@@ -81,10 +73,23 @@ impl<'a> ChatRequest<'a> {
         Ok(request)
     }
 
+    /// Whether `word` stands in the body, as a key or a whole string at any depth. What the client spelled with escapes is
+    /// not found.
+    #[must_use]
+    pub const fn says(&self, word: Word) -> bool {
+        self.reading.found >> word as u8 & 1 == 1
+    }
+
     /// A parameter, unless it is absent or `null`.
     #[must_use]
     pub fn param(&self, param: Param) -> Option<Json<'a>> {
         self.params.get(param as usize).copied().flatten().filter(|value| !value.is_null())
+    }
+
+    /// Whether a parameter is there at all, be it as `null`.
+    #[must_use]
+    pub fn has(&self, param: Param) -> bool {
+        self.params.get(param as usize).is_some_and(Option::is_some)
     }
 
     /// Sets a parameter that the client left open. `fields` learns of it too.
@@ -166,7 +171,14 @@ impl<'a> ChatRequest<'a> {
     /// A client error that names the message which is malformed.
     pub fn messages(&self) -> Result<Vec<Message<'a>>, Error> {
         let (mut messages, mut wrong) = (Vec::new(), None);
-        let read = Cursor::new(self.raw_messages.text()).array(|cursor| {
+        let Reading { text, long, .. } = self.reading;
+        let raw = self.raw_messages.text();
+        // Messages of another's making are read as if for the first time.
+        let mut cursor = match Str::spelled(raw).offset_in(text) {
+            Some(base) => Cursor::again(raw, base, long),
+            None => Cursor::new(raw),
+        };
+        let read = cursor.array(|cursor| {
             match Message::read(cursor, messages.len()) {
                 Ok(message) => messages.push(message),
                 Err(error) => {
@@ -422,13 +434,13 @@ pub fn not_utf8(error: std::str::Utf8Error) -> Error {
     Error::invalid(format!("The request body is not valid UTF-8 at byte {at}.")).code("invalid_json")
 }
 
-/// The fields of a body's top level, in order.
+/// The fields of a body's top level, in order, and what was noted of all below.
 ///
 /// # Errors
 /// A client error when the body is not one JSON object or repeats a key: two readers of such a body could
 /// understand two different things.
-pub fn top_level(text: &str) -> Result<Vec<(Str<'_>, Json<'_>)>, Error> {
-    let mut cursor = Cursor::new(text);
+pub fn top_level(text: &str) -> Result<(Vec<(Str<'_>, Json<'_>)>, Notes), Error> {
+    let mut cursor = Cursor::noting(text, WORDS);
     if cursor.kind() == Kind::End {
         return Err(Error::invalid("The request body is empty: send a JSON object.").code("invalid_json"));
     }
@@ -448,7 +460,7 @@ pub fn top_level(text: &str) -> Result<Vec<(Str<'_>, Json<'_>)>, Error> {
     if let Some(twice) = repeated(&fields) {
         return Err(Error::invalid(format!("The request body has the key '{twice}' twice.")).param(twice));
     }
-    Ok(fields)
+    Ok((fields, cursor.noted()))
 }
 
 fn repeated(fields: &[(Str<'_>, Json<'_>)]) -> Option<String> {
@@ -488,7 +500,7 @@ mod tests {
     use super::*;
 
     fn refused(body: &str) -> Error {
-        ChatRequest::parse(body.as_bytes()).unwrap_err()
+        Body::read(body.as_bytes().to_vec()).and_then(|body| ChatRequest::of(&body).map(|_| ())).unwrap_err()
     }
 
     #[test]
@@ -513,7 +525,8 @@ mod tests {
     #[test]
     fn defaults_fill_and_never_override() {
         let body = br#"{"model":"m","messages":[{}],"max_completion_tokens":5,"top_k":1}"#;
-        let mut request = ChatRequest::parse(body).unwrap();
+        let body = Body::read(body.to_vec()).unwrap();
+        let mut request = ChatRequest::of(&body).unwrap();
         request.default_param("max_tokens", Json::trusted("9"));
         request.default_param("top_k", Json::trusted("2"));
         request.default_param("temperature", Json::trusted("0.5"));

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/api/messages/create>.
 
+use memchr::memmem;
+
 use super::Anthropic;
 use super::blocks::{Block, Kind, is_blank};
 use super::model::Model;
@@ -14,7 +16,7 @@ use crate::dialect::unsupported;
 use crate::error::Error;
 use crate::json::{Json, Kind as JsonKind, Out};
 use crate::openai::request::wrong;
-use crate::openai::{ChatRequest, Param};
+use crate::openai::{ChatRequest, Param, Word};
 
 /// Features in beta: (field of the request, text in it, what `anthropic-beta` must say). An empty text is any value.
 /// Source: <https://platform.claude.com/docs/en/api/beta-headers>.
@@ -38,11 +40,12 @@ const BETAS: &[(&str, &str, &str)] = &[
 pub(super) fn betas<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'static str> + 'r {
     let needed = |(field, text, _): &&(&str, &str, &str)| {
         let value = match *field {
-            "messages" => Some(request.raw_messages),
+            // A look at all messages costs as much as reading them.
+            "messages" => Some(request.raw_messages).filter(|_| request.says(Word::FileId)),
             "tools" => request.param(Param::Tools),
             field => request.field(field),
         };
-        value.is_some_and(|value| value.text().contains(text))
+        value.is_some_and(|value| memmem::find(value.text().as_bytes(), text.as_bytes()).is_some())
     };
     BETAS.iter().filter(needed).map(|(_, _, beta)| *beta)
 }
@@ -65,7 +68,7 @@ pub(super) fn encode<'a>(
     body: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let model = Model::named(&request.model.plain(), form);
-    let mut talk = Conversation::read(&request.messages()?, model, to)?;
+    let mut talk = Conversation::read(request, model, to)?;
     let tools = Toolbox::read(request, model, to)?;
     let thought = Thought::read(request, model, to, tools.forced(), talk.lost_thoughts())?;
     let thinks = thought.on();

@@ -10,8 +10,8 @@ use super::blocks::{Block, Kind, call_id, trimmed, write_all};
 use super::model::Model;
 use crate::config::Target;
 use crate::error::Error;
-use crate::json::{Json, Out, Str, mentions};
-use crate::openai::{Message, Part, Role};
+use crate::json::{Json, Out, Str};
+use crate::openai::{ChatRequest, Message, Part, Role, Word};
 
 /// A request's messages in Anthropic's order.
 #[derive(Debug, Default)]
@@ -41,7 +41,9 @@ impl<'a> Conversation<'a> {
     ///
     /// # Errors
     /// A client error when one can't be said, or none is left to say.
-    pub fn read(messages: &[Message<'a>], model: Model, to: &Target) -> Result<Self, Error> {
+    pub fn read(request: &ChatRequest<'a>, model: Model, to: &Target) -> Result<Self, Error> {
+        let messages = request.messages()?;
+        let compacted = request.says(Word::CompactionBlocks);
         let mut conversation = Self::default();
         let mut led = false;
         for (index, message) in messages.iter().enumerate() {
@@ -61,8 +63,9 @@ impl<'a> Conversation<'a> {
                 }
                 Role::Assistant => {
                     led = true;
-                    let blocks = marked(said(message, index, to)?, message);
-                    conversation.add(Speaker::Assistant, Vec::new(), blocks);
+                    let mut blocks = if compacted { compactions(message) } else { Vec::new() };
+                    blocks.extend(said(message, index, to)?);
+                    conversation.add(Speaker::Assistant, Vec::new(), marked(blocks, message));
                 }
                 Role::Tool => {
                     led = true;
@@ -232,7 +235,6 @@ fn said<'a>(message: &Message<'a>, index: usize, to: &Target) -> Result<Vec<Bloc
         true => Block::thinking(inline),
         false => Block::thinking(message.thinking_blocks.iter().copied()),
     };
-    blocks.splice(0..0, compactions(message));
     blocks.extend(Block::of(&message.content, to)?);
     if let Some(refusal) = message.refusal {
         blocks.extend(Block::text(Cow::Borrowed(refusal.raw()), None));
@@ -249,9 +251,6 @@ fn said<'a>(message: &Message<'a>, index: usize, to: &Target) -> Result<Vec<Bloc
 /// Summaries in place of older messages, as replies gave them: they go back before anything else.
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/compaction>.
 fn compactions<'a>(message: &Message<'a>) -> Vec<Block<'a>> {
-    if mentions(message.raw.text(), &["compaction_blocks"]) == 0 {
-        return Vec::new();
-    }
     let given = message.raw.field("provider_specific_fields").and_then(|own| own.field("compaction_blocks"));
     let given = given.map(Json::items).unwrap_or_default();
     given.into_iter().map(|raw| Block { kind: Kind::Native(raw), cache: None }).collect()

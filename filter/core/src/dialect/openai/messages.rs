@@ -4,7 +4,8 @@
 //! marks) comes back in the next request, and may then go to one that refuses it.
 
 use crate::config::Target;
-use crate::json::{Json, Kind, Out, Str, mentions};
+use crate::json::{Json, Kind, Out, Str};
+use crate::openai::{ChatRequest, Word};
 
 /// Keys of a message that LiteLLM's gateway and this one add to answers for clients; no provider takes them back.
 const OURS: [&str; 2] = ["thinking_blocks", "provider_specific_fields"];
@@ -18,27 +19,27 @@ struct Editor<'t> {
     errors: bool,
 }
 
-/// Writes the field `messages`.
-pub(super) fn messages(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
-    let quirks = &to.provider.quirks;
-    // Most requests need no edit, and are large: one look tells.
-    let found = mentions(
-        raw.text(),
-        &["cache_control", "reasoning_content", "developer", OURS[0], OURS[1], "is_error"],
-    );
-    let has = |bit: u32| found & (1 << bit) != 0;
-    let editor = Editor {
-        to,
-        cache_control: !quirks.cache_control && has(0),
-        reasoning: quirks.reasoning != "reasoning_content" && has(1),
-        developer: !quirks.developer && has(2),
-        ours: has(3) || has(4),
-        errors: has(5),
-    };
-    let edits = editor.cache_control || editor.reasoning || editor.developer || editor.ours || editor.errors;
-    if !(edits || quirks.flat_content) {
-        return body.field("messages", raw);
+impl<'t> Editor<'t> {
+    /// An editor for what `request` says; `None` where its messages pass as they are. Most do, and they are large.
+    fn of(request: &ChatRequest<'_>, to: &'t Target) -> Option<Self> {
+        let quirks = &to.provider.quirks;
+        let editor = Self {
+            to,
+            cache_control: !quirks.cache_control && request.says(Word::CacheControl),
+            reasoning: quirks.reasoning != "reasoning_content" && request.says(Word::ReasoningContent),
+            developer: !quirks.developer && request.says(Word::Developer),
+            ours: request.says(Word::ThinkingBlocks) || request.says(Word::ProviderSpecificFields),
+            errors: request.says(Word::IsError),
+        };
+        let Self { cache_control, reasoning, developer, ours, errors, .. } = editor;
+        let edits = cache_control || reasoning || developer || ours || errors;
+        (edits || quirks.flat_content).then_some(editor)
     }
+}
+
+/// Writes the field `messages`.
+pub(super) fn messages(raw: Json<'_>, request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
+    let Some(editor) = Editor::of(request, to) else { return body.field("messages", raw) };
     body.key("messages");
     body.open(b'[');
     for message in raw.items() {
@@ -124,11 +125,10 @@ fn flat(key: Str<'_>, content: Json<'_>, body: &mut Vec<u8>) {
 }
 
 /// Writes the field `tools`.
-pub(super) fn tools(raw: Json<'_>, to: &Target, body: &mut Vec<u8>) {
+pub(super) fn tools(raw: Json<'_>, request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
     let quirks = &to.provider.quirks;
-    let found = mentions(raw.text(), &["cache_control", "strict"]);
-    let marks = !quirks.cache_control && found & 1 != 0;
-    let strict = !quirks.strict_tools && found & 2 != 0;
+    let marks = !quirks.cache_control && request.says(Word::CacheControl);
+    let strict = !quirks.strict_tools && request.says(Word::Strict);
     if !marks && !strict {
         return body.field("tools", raw);
     }

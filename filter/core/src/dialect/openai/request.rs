@@ -79,8 +79,8 @@ impl Writer<'_, '_> {
                 let renamed = quirks.rename.iter().find(|(from, _)| *from == "model");
                 body.field_token(renamed.map_or("model", |(_, to)| *to), self.request.model);
             }
-            "messages" => messages::messages(value, self.to, body),
-            "tools" => messages::tools(value, self.to, body),
+            "messages" => messages::messages(value, self.request, self.to, body),
+            "tools" => messages::tools(value, self.request, self.to, body),
             // OpenAI's reasoning models refuse the old name of the limit.
             "max_tokens" if self.reasons => body.field("max_completion_tokens", value),
             "temperature" if self.too_hot(value) => body.field(name, Json::trusted(quirks.max_temperature)),
