@@ -1,6 +1,6 @@
 //! The reader: one pass over a text, value by value, validating as it goes.
 
-use super::lanes::{LANES, marks};
+use super::lanes::marks;
 use super::notes::{Long, Notes, Words};
 use super::{Invalid, Json, Kind, Str};
 
@@ -218,8 +218,8 @@ impl<'a> Cursor<'a> {
         let bytes = self.text.as_bytes();
         let (mut at, mut escaped) = (start, false);
         while at < bytes.len() {
-            let mut marks = marks(bytes, at);
-            let mut next = at + LANES;
+            let (mut marks, width) = marks(bytes, at);
+            let mut next = at + width;
             while marks != 0 {
                 let place = at + marks.trailing_zeros() as usize;
                 match bytes.get(place..) {
