@@ -73,6 +73,7 @@ impl<'a> Str<'a> {
 
     /// The meaning: borrowed when the spelling has no escape.
     #[must_use]
+    #[inline]
     pub fn plain(self) -> Cow<'a, str> {
         if !self.escaped || !self.raw.contains('\\') {
             return Cow::Borrowed(self.raw);
@@ -225,6 +226,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    #[inline(always)]
     pub(crate) fn of(byte: Option<u8>) -> Self {
         match byte {
             Some(b'{') => Self::Object,
