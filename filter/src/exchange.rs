@@ -84,7 +84,7 @@ impl Exchange {
                 attempt.tell_cost(info);
             }
         });
-        let length = outgoing.body.len().to_string();
+        let length = outgoing.body.as_ref().map_or(request.body.len(), Vec::len).to_string();
         let mut native: Vec<(&str, &str)> = vec![
             (":method", "POST"),
             (":scheme", scheme),
@@ -99,7 +99,9 @@ impl Exchange {
             }
         }
         host::set_headers(Half::Request, native);
-        host::set_body(Half::Request, &outgoing.body);
+        if let Some(body) = &outgoing.body {
+            host::set_body(Half::Request, body);
+        }
         let awaiting = attempt.streams();
         let endpoint = request.endpoint;
         Ok(Self {

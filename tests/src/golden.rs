@@ -144,7 +144,7 @@ impl Case {
                     if hub || self.file("env.json").is_some() {
                         outcome.insert("head.json", head(&outgoing)?);
                     }
-                    outcome.insert("native.json", outgoing.body);
+                    outcome.insert("native.json", outgoing.body.unwrap_or_else(|| exchange.request.to_vec()));
                 }
                 Err(error) => {
                     outcome.insert("error.json", failure_for(&error, endpoint));

@@ -229,4 +229,31 @@ mod tests {
             assert!(edits.contains(&(openai, Some("v1".to_owned()))), "{provider}: {edits:?}");
         }
     }
+
+    #[test]
+    fn what_needs_no_rewriting_passes() {
+        let world =
+            World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+        let passes = |provider: &str, model: &str, body: &str| {
+            let target = format!(
+                r#"{{"id":"t","provider":"{provider}","model":"{model}","api_key":"k","base_url":"http://l/v1"}}"#
+            );
+            let body = crate::openai::Body::read(body.as_bytes().to_vec()).unwrap();
+            let asked = Request::new(Endpoint::Chat, body);
+            let (_, outgoing) =
+                Attempt::begin(Rc::new(Target::from_json(&target).unwrap()), &asked, &world).unwrap();
+            outgoing.body.is_none()
+        };
+        let plain = r#"{ "model":"gpt-4o","messages":[{"role":"user","content":"Hi"}], "max_tokens": 5,"temperature":0.7}"#;
+        assert!(passes("openai", "gpt-4o", plain));
+        assert!(!passes("openai", "gpt-4o-mini", plain));
+        assert!(!passes("anthropic", "gpt-4o", plain));
+        let ours =
+            r#"{"model":"gpt-4o","messages":[{"role":"assistant","content":"Hi","thinking_blocks":[]}]}"#;
+        assert!(!passes("openai", "gpt-4o", ours));
+        let stream = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"stream":true}"#;
+        assert!(!passes("openai", "gpt-4o", stream));
+        let private = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}],"fallbacks":["x"]}"#;
+        assert!(!passes("openai", "gpt-4o", private));
+    }
 }

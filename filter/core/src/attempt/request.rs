@@ -9,6 +9,7 @@ use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen,
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
 use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
+use crate::provider::Auth;
 use crate::provider::auth::{Outgoing, authorize};
 
 pub(super) struct Made {
@@ -25,6 +26,8 @@ pub(super) struct Made {
 /// What a request becomes in the target's language.
 #[derive(Default)]
 struct Said {
+    /// The client's own body says it.
+    passes: bool,
     template: &'static str,
     native: Option<&'static dyn Native>,
     features: Vec<(&'static str, String)>,
@@ -41,9 +44,11 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
         authority: target.address.authority(),
         path: String::new(),
         headers: Vec::with_capacity(8),
-        body: Vec::with_capacity(asked.body.len() + 256),
+        body: None,
     };
-    let said = say(target, asked, &model, world, &mut outgoing.body)?;
+    let mut body = Vec::new();
+    let said = say(target, asked, &model, world, &mut body)?;
+    outgoing.body = (!said.passes).then_some(body);
     let in_path = said.model.as_ref().unwrap_or(&model);
     outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, in_path, world)?);
     headers(target, &mut outgoing.headers, world)?;
@@ -64,6 +69,9 @@ fn say(
 ) -> Result<Said, Error> {
     let spelled = spelled(model);
     let model = Str::spelled(&spelled);
+    if asked.endpoint != Endpoint::Chat {
+        body.reserve(asked.body.len() + 256);
+    }
     match asked.endpoint {
         Endpoint::Embeddings => embed(target, asked, model, body),
         Endpoint::CountTokens => {
@@ -99,12 +107,19 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let supported =
         provider.dialect.supports().without(provider.quirks.unsupported).without(provider.quirks.ignored);
     screen(&mut request, supported, target)?;
-    provider.dialect.encode(&request, target, body)?;
+    // A signature covers a body that is at hand.
+    let passes = asked.endpoint == Endpoint::Chat
+        && !matches!(provider.auth, Auth::SigV4 { .. })
+        && provider.dialect.passes(&request, target);
+    if !passes {
+        body.reserve(asked.body.len() + 256);
+        provider.dialect.encode(&request, target, body)?;
+    }
     let mut features = Vec::new();
     provider.dialect.headers(&request, &mut features);
     let (stream, include_usage) = (request.stream, request.include_usage);
     let template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
-    Ok(Said { template, features, stream, include_usage, ..Said::default() })
+    Ok(Said { passes, template, features, stream, include_usage, ..Said::default() })
 }
 
 /// A request that comes from another language asks for thinking in both ways that the hub has: one of them goes on. A

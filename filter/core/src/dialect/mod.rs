@@ -31,6 +31,11 @@ pub trait Dialect: Sync {
     /// A client error when the request can't be said in this language.
     fn encode<'a>(&self, request: &ChatRequest<'a>, to: &'a Target, body: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// Whether the body that the client sent says just what [`Dialect::encode`] would write: then it goes on as it is.
+    fn passes(&self, _request: &ChatRequest<'_>, _to: &Target) -> bool {
+        false
+    }
+
     /// Adds the headers that this request's features need, names in lower case. One that the target's configuration sets
     /// too becomes a list of both.
     fn headers(&self, _request: &ChatRequest<'_>, _headers: &mut Vec<(&'static str, String)>) {}

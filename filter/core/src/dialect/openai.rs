@@ -37,6 +37,10 @@ impl Dialect for OpenAi {
         Ok(())
     }
 
+    fn passes(&self, request: &ChatRequest<'_>, to: &Target) -> bool {
+        request::passes(request, to)
+    }
+
     fn decode(&self, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         let text =
             std::str::from_utf8(body).map_err(|_| Error::garbled("The provider's answer is not UTF-8."))?;

@@ -81,15 +81,19 @@ impl<'a> Str<'a> {
         Cow::Owned(unescape(self.raw))
     }
 
-    /// Whether it means white space only, or nothing. Tells by the first character that is none.
+    /// Whether it means white space only, or nothing. Tells by the first character that is none: texts may be long.
     #[must_use]
     pub fn is_blank(self) -> bool {
-        let rest = self.raw.trim_start();
-        match rest.as_bytes() {
-            [] => true,
-            [b'\\', ..] => self.plain().trim_start().is_empty(),
-            _ => false,
+        let mut rest = self.raw.trim_start();
+        while let Some(tail) = rest.strip_prefix('\\') {
+            let escape = if tail.starts_with('u') { 6 } else { 2 };
+            let Some((character, behind)) = rest.split_at_checked(escape) else { return false };
+            if !Self::spelled(character).plain().trim().is_empty() {
+                return false;
+            }
+            rest = behind.trim_start();
         }
+        rest.is_empty()
     }
 
     /// Whether the meaning equals `text`.

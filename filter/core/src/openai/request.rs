@@ -24,6 +24,7 @@ pub struct ChatRequest<'a> {
     pub include_usage: bool,
     params: [Option<Json<'a>>; Param::COUNT],
     reading: Reading<'a>,
+    edited: bool,
 }
 
 /// A 400 for a body that is not JSON of the right shape.
@@ -61,8 +62,9 @@ impl<'a> ChatRequest<'a> {
             return Err(Error::invalid("'messages' is empty: send at least one message.").param("messages"));
         }
         let reading = body.reading();
-        let (stream, include_usage) = (false, false);
-        let mut request = Self { fields, model, raw_messages, stream, include_usage, params, reading };
+        let (stream, include_usage, edited) = (false, false, false);
+        let mut request =
+            Self { fields, model, raw_messages, stream, include_usage, params, reading, edited };
         request.stream = request.flag(Param::Stream)?.unwrap_or(false);
         if let Some(options) = request.param(Param::StreamOptions) {
             if options.kind() != Kind::Object {
@@ -111,6 +113,7 @@ impl<'a> ChatRequest<'a> {
             None if self.fields.iter().any(|(key, _)| key.is(name)) => return,
             None => {}
         }
+        self.edited = true;
         self.fields.retain(|(key, _)| !key.is(name));
         self.fields.push((Str::literal(name), value));
     }
@@ -125,7 +128,14 @@ impl<'a> ChatRequest<'a> {
         if let Some(slot) = Param::named(name).and_then(|param| self.params.get_mut(param as usize)) {
             *slot = None;
         }
+        self.edited = true;
         self.fields.retain(|(key, _)| !key.is(name));
+    }
+
+    /// Whether fields have been added or taken out: `fields` are no longer the client's.
+    #[must_use]
+    pub const fn is_edited(&self) -> bool {
+        self.edited
     }
 
     /// The parameters that ask for something.

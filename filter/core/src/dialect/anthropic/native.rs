@@ -4,13 +4,14 @@
 //! Source: <https://platform.claude.com/docs/en/api/messages/create>.
 
 use base64::Engine as _;
+use memchr::memmem;
 
 use super::blocks::call_id;
 use super::{Anthropic, betas, reply, stream};
 use crate::config::Target;
 use crate::dialect::{Asked, Native, StreamDecoder};
 use crate::error::Error;
-use crate::json::{Cursor, FromJson, Json, Kind, Out, Str, mentions};
+use crate::json::{Cursor, FromJson, Json, Kind, Out, Str};
 use crate::json_view;
 use crate::openai::params::GATEWAY_ONLY;
 use crate::openai::{Param, Sink};
@@ -106,7 +107,7 @@ impl Anthropic {
         body.token(key);
         body.push(b':');
         // Only Anthropic's own cloud and Foundry know whom a cache may serve.
-        let scoped = self.no_scopes && mentions(value.text(), &["scope"]) != 0;
+        let scoped = self.no_scopes && memmem::find(value.text().as_bytes(), b"\"scope\"").is_some();
         let edits = match &*key.plain() {
             "messages" => scoped || has_foreign_traces(value.text()),
             "system" | "tools" => scoped,

@@ -37,6 +37,11 @@ impl<'t> Editor<'t> {
     }
 }
 
+/// Whether the messages need no edit.
+pub(super) fn messages_pass(request: &ChatRequest<'_>, to: &Target) -> bool {
+    Editor::of(request, to).is_none()
+}
+
 /// Writes the field `messages`.
 pub(super) fn messages(raw: Json<'_>, request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
     let Some(editor) = Editor::of(request, to) else { return body.field("messages", raw) };
@@ -124,14 +129,21 @@ fn flat(key: Str<'_>, content: Json<'_>, body: &mut Vec<u8>) {
     body.push(b'"');
 }
 
-/// Writes the field `tools`.
-pub(super) fn tools(raw: Json<'_>, request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
+/// What of the tools has to go: cache marks, strictness.
+fn unwanted(request: &ChatRequest<'_>, to: &Target) -> (bool, bool) {
     let quirks = &to.provider.quirks;
     let marks = !quirks.cache_control && request.says(Word::CacheControl);
-    let strict = !quirks.strict_tools && request.says(Word::Strict);
-    if !marks && !strict {
-        return body.field("tools", raw);
-    }
+    (marks, !quirks.strict_tools && request.says(Word::Strict))
+}
+
+/// Whether the tools need no edit.
+pub(super) fn tools_pass(request: &ChatRequest<'_>, to: &Target) -> bool {
+    unwanted(request, to) == (false, false)
+}
+
+/// Writes the field `tools`.
+pub(super) fn tools(raw: Json<'_>, request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
+    let (marks, strict) = unwanted(request, to);
     let kept = |name: &str| !((marks && name == "cache_control") || (strict && name == "strict"));
     body.key("tools");
     body.open(b'[');

@@ -32,28 +32,32 @@ struct Writer<'r, 'a> {
 }
 
 pub(super) fn encode(request: &ChatRequest<'_>, to: &Target, body: &mut Vec<u8>) {
-    let quirks = &to.provider.quirks;
-    let name = request.model.plain();
-    let model = name.rsplit('/').next().unwrap_or(&name).to_owned();
-    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| model.starts_with(prefix));
-    let silent = quirks.unsupported.and(quirks.ignored);
-    let reasons = begins(quirks.reasoning_models);
-    let plain = reasons && to.drop_params && reasons_now(&model, request);
-    // A server that refuses stream options at all: the config says so.
-    let refused = to.additional_drop_params.iter().any(|name| name == Param::StreamOptions.name());
-    let usage = request.stream && !refused && !silent.has(Param::StreamOptions);
-    let writer = Writer { request, to, model, usage, reasons, plain };
+    let writer = Writer::of(request, to);
     body.open(b'{');
     for (key, value) in &request.fields {
         writer.field(*key, *value, body);
     }
-    if usage {
+    if writer.usage {
         stream_options(request, body);
     }
-    for (name, value) in quirks.fixed {
+    for (name, value) in to.provider.quirks.fixed {
         body.field(name, Json::trusted(value));
     }
     body.close(b'}');
+}
+
+/// Whether [`encode`] would only write back what the client sent. A large body that passes is neither copied nor put in its
+/// own place: of 110 KB, that is a fifth of what the filter costs.
+pub(super) fn passes(request: &ChatRequest<'_>, to: &Target) -> bool {
+    let writer = Writer::of(request, to);
+    let same = |(key, value): &(Str<'_>, Json<'_>)| {
+        let name = &*key.plain();
+        !writer.left_out(name, *value) && writer.keeps(name, *value)
+    };
+    !request.is_edited()
+        && !writer.usage
+        && to.provider.quirks.fixed.is_empty()
+        && request.fields.iter().all(same)
 }
 
 /// Whether a model that can reason will. From GPT-5.1 on it does so only when asked to; chat models of that name never do.
@@ -67,12 +71,47 @@ fn reasons_now(model: &str, request: &ChatRequest<'_>) -> bool {
     }
 }
 
-impl Writer<'_, '_> {
+impl<'r, 'a> Writer<'r, 'a> {
+    fn of(request: &'r ChatRequest<'a>, to: &'r Target) -> Self {
+        let quirks = &to.provider.quirks;
+        let name = request.model.plain();
+        let model = name.rsplit('/').next().unwrap_or(&name).to_owned();
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| model.starts_with(prefix));
+        let silent = quirks.unsupported.and(quirks.ignored);
+        let reasons = begins(quirks.reasoning_models);
+        let plain = reasons && to.drop_params && reasons_now(&model, request);
+        // A server that refuses stream options at all: the config says so.
+        let refused = to.additional_drop_params.iter().any(|name| name == Param::StreamOptions.name());
+        let usage = request.stream && !refused && !silent.has(Param::StreamOptions);
+        Self { request, to, model, usage, reasons, plain }
+    }
+
+    /// Whether a field that is not left out is written back as it came.
+    fn keeps(&self, name: &str, value: Json<'_>) -> bool {
+        let quirks = &self.to.provider.quirks;
+        !quirks.rename.iter().any(|(from, _)| *from == name)
+            && match name {
+                "model" => value.as_str().is_some_and(|model| model.raw() == self.request.model.raw()),
+                "messages" => messages::messages_pass(self.request, self.to),
+                "tools" => messages::tools_pass(self.request, self.to),
+                "max_tokens" => !self.reasons,
+                "temperature" => !self.too_hot(value),
+                "reasoning_effort" => !quirks.thinking_switch,
+                "tool_choice" => quirks.tool_choice_word.is_empty() || value.as_str().is_none(),
+                _ => true,
+            }
+    }
+
     fn field(&self, key: Str<'_>, value: Json<'_>, body: &mut Vec<u8>) {
         let quirks = &self.to.provider.quirks;
         let name = &*key.plain();
         if self.left_out(name, value) {
             return;
+        }
+        if self.keeps(name, value) {
+            body.token(key);
+            body.push(b':');
+            return body.raw(value.text());
         }
         match name {
             "model" => {

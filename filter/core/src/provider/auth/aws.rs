@@ -98,8 +98,12 @@ pub(super) fn sign(
     let content_type = request.headers.iter().find(|(name, _)| name == "content-type");
     let mut headers = vec![("host", request.authority.as_str())];
     headers.extend(content_type.map(|(name, value)| (name.as_str(), value.as_str())));
-    let signed =
-        signer.sign(&Request { method: "POST", path: &request.path, headers: &headers, body: &request.body });
+    let signed = signer.sign(&Request {
+        method: "POST",
+        path: &request.path,
+        headers: &headers,
+        body: request.body.as_deref().unwrap_or_default(),
+    });
     request.headers.push(("x-amz-date".to_owned(), signed.date));
     request.headers.extend(token.map(|token| ("x-amz-security-token".to_owned(), token)));
     request.headers.push(("authorization".to_owned(), signed.authorization));

@@ -23,8 +23,8 @@ pub struct Outgoing {
     pub path: String,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
+    /// The body; `None` where the client's own goes on as it is.
+    pub body: Option<Vec<u8>>,
 }
 
 /// Adds `target`'s credential to a request. `now` is in Unix seconds.
@@ -120,7 +120,7 @@ mod tests {
             authority: target.address.authority(),
             path: format!("/model/{}/converse-stream", ARN.replace(':', "%3A").replace('/', "%2F")),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: br#"{"messages":[]}"#.to_vec(),
+            body: Some(br#"{"messages":[]}"#.to_vec()),
         };
         let env = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
