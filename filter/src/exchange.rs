@@ -73,7 +73,7 @@ impl Exchange {
         let (mut attempt, outgoing) = begun.inspect_err(|error| {
             ledger::attempt(stream, place, |tried| tried.failure = Some(error.kind));
         })?;
-        let prompt = prompt_estimate(request.body.text());
+        let prompt = prompt_estimate(&request.body);
         ledger::with(stream, |entry| {
             let Some(tried) = entry.attempts.get_mut(place) else { return };
             let gateway = entry.gateway.as_ref();

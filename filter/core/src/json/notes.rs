@@ -1,5 +1,7 @@
 //! What a first reading notes, so that a second one needs no second pass over the text.
 
+use std::ops::Range;
+
 use super::Str;
 
 /// What a cursor notes of the strings that it passes: what is needed later costs no second pass.
@@ -18,6 +20,14 @@ pub struct Long {
     pub(super) start: usize,
     pub(super) len: usize,
     pub(super) escaped: bool,
+}
+
+impl Long {
+    /// The place of its spelling.
+    #[must_use]
+    pub const fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
 }
 
 /// Shorter strings are read again faster than they are looked up.

@@ -1,13 +1,14 @@
 //! What an attempt is billed: the provider's own counts, or what was seen where it could not tell them.
 
 use super::{ModelInfo, Tried, Usage};
+use crate::openai::Body;
 
 /// Bytes of text that are one token, where nobody has counted.
 const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens of an image, where nobody has counted: OpenAI's for one of 1024 pixels.
 const IMAGE_TOKENS: u64 = 765;
-/// Shorter bodies hold no image that would matter.
-const IMAGES_FROM: usize = 64 * 1024;
+/// How much of a data-URL says what it is.
+const DATA_URL_HEAD: usize = 100;
 
 /// What one attempt is billed by its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +53,15 @@ impl Bill {
 
 /// About how many tokens a request's body is. Images in it are counted, not measured.
 #[must_use]
-pub fn prompt_estimate(body: &str) -> u64 {
-    let mut text = body.len();
-    let mut images = 0;
-    if body.len() >= IMAGES_FROM {
-        for (_, rest) in
-            memchr::memmem::find_iter(body.as_bytes(), b";base64,").filter_map(|at| body.split_at_checked(at))
-        {
-            images += 1;
-            text = text.saturating_sub(rest.find('"').unwrap_or(rest.len()));
-        }
+pub fn prompt_estimate(body: &Body) -> u64 {
+    let image = |text: &&str| {
+        let head = text.as_bytes().get(..DATA_URL_HEAD).unwrap_or_default();
+        head.starts_with(b"data:") && memchr::memmem::find(head, b";base64,").is_some()
+    };
+    let (mut text, mut images) = (body.len(), 0);
+    for image in body.long_strings().filter(image) {
+        images += 1;
+        text = text.saturating_sub(image.len());
     }
     (text as u64).div_ceil(BYTES_PER_TOKEN) + images * IMAGE_TOKENS
 }
@@ -144,9 +144,9 @@ mod tests {
     fn an_image_is_no_text() {
         let image = "A".repeat(100_000);
         let body = format!(r#"{{"url":"data:image/png;base64,{image}","text":"{}"}}"#, "b".repeat(400));
-        let estimate = prompt_estimate(&body);
-        assert!((860..900).contains(&estimate), "{estimate}");
-        assert_eq!(prompt_estimate("12345"), 2);
+        let estimate = |body: &str| prompt_estimate(&Body::read(body.as_bytes().to_vec()).unwrap());
+        assert!((860..900).contains(&estimate(&body)), "{}", estimate(&body));
+        assert_eq!(estimate(r#"{"a":"bc"}"#), 3);
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl Body {
         Reading { text: &self.text, found: self.notes.found, long: &self.notes.long }
     }
 
+    /// The spellings of its long strings, in order: what most of a large body is.
+    pub fn long_strings(&self) -> impl Iterator<Item = &str> {
+        self.notes.long.iter().filter_map(|long| self.text.get(long.range()))
+    }
+
     /// The field `name`.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<Json<'_>> {
