@@ -129,6 +129,14 @@ demo: setup build ## Chat, stream, tools and an error through a real Envoy, expl
 bench: setup build ## What a request costs, beside bare Envoy
 	cd integration && ../$(PY) -m bench
 
+.PHONY: bench-check
+bench-check: setup build ## Compare Dragoman's ratios with the recorded run; fails beyond 15 %
+	cd integration && ../$(PY) -m bench check
+
+.PHONY: bench-readme
+bench-readme: $(VENV)/.ready ## Write the recorded run's tables into the READMEs
+	cd integration && ../$(PY) -m bench readme
+
 # PRICES: LiteLLM's model_prices_and_context_window.json; FROM: where it is from, as "LiteLLM 1.106.2".
 .PHONY: prices
 prices: ## Make the price table anew: make prices PRICES=<file> FROM="LiteLLM <version>"
