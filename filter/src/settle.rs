@@ -53,7 +53,8 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: impl F
     let last = entry.attempts.last();
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
     let mut billed = bills.iter().flatten().map(|bill| bill.cost);
-    let cost = billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(sum + cost?)));
+    let cost =
+        billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))));
     // What no attempt tells (no connection, no time, no target), the status does.
     let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
     let own = bills.last().copied().flatten();

@@ -28,6 +28,9 @@ impl Bill {
     /// at most; what it has generated is estimated by its text.
     #[must_use]
     pub fn of(tried: &Tried, info: Option<&ModelInfo>) -> Option<Self> {
+        if tried.free {
+            return None;
+        }
         let seen = &tried.seen;
         let complete = seen.finish.is_some() || (tried.ended.is_some() && tried.failure.is_none());
         let (usage, estimated) = match seen.usage {
@@ -129,6 +132,8 @@ mod tests {
         };
         assert_eq!(failed(None), None);
         assert_eq!(failed(counted(7, 0)).unwrap().usage.input, 7);
+        let free = Tried { free: true, ..tried(Seen::default(), None, true) };
+        assert_eq!(billed(&free), None);
         let nothing = Tried { status: 0, ..tried(Seen::default(), None, false) };
         assert_eq!(billed(&nothing), None);
     }

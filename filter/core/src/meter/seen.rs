@@ -45,6 +45,8 @@ pub struct Tried {
     pub info: Option<Rc<ModelInfo>>,
     /// About how many tokens its prompt has.
     pub prompt: u64,
+    /// Whether the provider asks nothing for it: it only counts tokens.
+    pub free: bool,
     /// When its native request was made.
     pub started: u64,
     /// When a stream's first output came; `None` for whole replies.
@@ -73,6 +75,7 @@ impl Tried {
             model: Rc::from(target.model.as_str()),
             info: target.info.clone(),
             prompt: 0,
+            free: false,
             target,
             started: now,
             first_token: None,
