@@ -14,6 +14,7 @@ mod prices;
 mod reference;
 mod run;
 mod schema;
+mod top;
 mod version;
 mod yaml;
 
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Tells what usages cost: lines of JSON on standard input, each with a `model` and OpenAI's `usage`.
     Price,
+    /// Shows routes, targets, tokens, money and times, live.
+    Top(TopArgs),
     /// Prints the JSON Schema of the config.
     Schema,
     /// Prints the reference of the config, in Markdown.
@@ -69,6 +72,19 @@ struct Reading {
     /// Let keys pass that Dragoman doesn't honour although they change behaviour.
     #[arg(long)]
     lenient: bool,
+}
+
+#[derive(Args)]
+struct TopArgs {
+    /// Where Envoy's admin port is.
+    #[arg(long, default_value = "127.0.0.1:9901", value_parser = socket)]
+    admin: SocketAddr,
+    /// How often to look, in seconds.
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    every: f64,
+    /// Print the table once, for scripts.
+    #[arg(long)]
+    once: bool,
 }
 
 #[derive(Args)]
@@ -172,6 +188,10 @@ fn main() -> ExitCode {
         Command::Render(Render::Envoy(args)) => render(&args),
         Command::Check { config, reading } => check_config(&config, &reading),
         Command::Price => price(),
+        Command::Top(args) => {
+            let every = std::time::Duration::from_secs_f64(args.every.clamp(0.1, 3600.0));
+            top::top(args.admin, every, args.once).map(|()| ExitCode::SUCCESS)
+        }
         Command::Schema => {
             print(&(serde_json::to_string_pretty(&schema::schema()).unwrap_or_default() + "\n"))
         }
