@@ -29,7 +29,7 @@ help: ## Show this help
 ##@ Build
 
 .PHONY: setup
-setup: .cache/rust-targets $(VENV)/.ready $(PROMETHEUS) .cache/litellm/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
+setup: .cache/rust-targets $(VENV)/.ready $(PROMETHEUS) .cache/litellm/.ready .cache/frameworks/.ready integration/js/node_modules/.ready ## Install what the build and the tests need, into this folder
 
 .cache/rust-targets: rust-toolchain.toml
 	rustup target add wasm32-wasip1 wasm32-unknown-unknown
@@ -52,6 +52,12 @@ $(VENV)/.ready: integration/requirements.txt integration/constraints.txt
 .cache/litellm/.ready: integration/differential/litellm.txt
 	$(PYTHON) -m venv .cache/litellm
 	.cache/litellm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+# So do the frameworks that stand on the vendors' SDKs.
+.cache/frameworks/.ready: integration/frameworks/requirements.txt
+	$(PYTHON) -m venv .cache/frameworks
+	.cache/frameworks/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 integration/js/node_modules/.ready: integration/js/package-lock.json

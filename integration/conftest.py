@@ -10,6 +10,7 @@ import pytest
 from gateway import Dragoman, envoy_binary, envoy_version
 from inline import Inline
 from standins import vendors
+from standins.languages import LANGUAGES
 from standins.replay import SHARED
 from standins.scripted import Scripted
 from standins.vendor import Vendor
@@ -104,4 +105,22 @@ def guarded(request: pytest.FixtureRequest, providers: dict[str, Vendor], script
 def role_gateway(request: pytest.FixtureRequest, providers: dict[str, Vendor], script_room: Scripted) -> Iterator[Dragoman]:
     """A gateway with everything that only `dragoman run` has: an inline filter lets others' paths through."""
     with start("roles", litellm_config(providers, script_room)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def speakers(providers: dict[str, Vendor]) -> Iterator[dict[str, Vendor]]:
+    """A stand-in for every language that is spoken to providers, by LiteLLM's prefix."""
+    started = {prefix: vendor() for prefix, vendor in LANGUAGES.items()}
+    for standin in started.values():
+        standin.__enter__()
+    yield {**providers, **started}
+    for standin in started.values():
+        standin.__exit__()
+
+
+@pytest.fixture(scope="session")
+def languages(speakers: dict[str, Vendor], script_room: Scripted) -> Iterator[Dragoman]:
+    """A gateway before all of them."""
+    with start("roles", litellm_config(speakers, script_room)) as started:
         yield started

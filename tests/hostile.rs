@@ -6,6 +6,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::openai::body::Body;
@@ -152,7 +153,15 @@ fn requests() {
     let mut seeded = Seeded::new(13);
     let bodies = seeds(&["request.json"]);
     let env = |_: &str| Some("key".to_owned());
-    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+    let world = World {
+        env: &env,
+        tokens: &|_| None,
+        now: 1,
+        id: "id",
+        headers: &[],
+        seal: &Seal::of(None),
+        hold_heads: false,
+    };
     let mut rounds = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Embeddings).cycle();
     for row in rows() {
         let settings: BTreeMap<&str, &str> = row.settings.iter().map(|(name, _)| (*name, "x")).collect();

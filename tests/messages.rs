@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::{env, fs};
 
 use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::Dialect;
@@ -57,7 +58,15 @@ fn reply(target: &Rc<Target>, content_type: &str, stream: bool, pieces: &[&[u8]]
     let request = json!({"model": "m", "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]});
     let request = Request::new(Endpoint::Messages, Body::read(request.to_string().into_bytes()).unwrap());
     let env = |_: &str| None;
-    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+    let world = World {
+        env: &env,
+        tokens: &|_| None,
+        now: 1,
+        id: "id",
+        headers: &[],
+        seal: &Seal::of(None),
+        hold_heads: false,
+    };
     let (mut attempt, _) = Attempt::begin(Rc::clone(target), &request, &world).unwrap();
     attempt.head(200, &[("content-type".to_owned(), content_type.to_owned())], false);
     let mut bytes = Vec::new();

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::{env, fs};
 
 use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::Dialect;
@@ -44,7 +45,15 @@ fn reply(target: &Rc<Target>, stream: bool, content_type: &str, status: u16, pie
     );
     let request = Request::new(Endpoint::Chat, Body::read(request.into_bytes()).unwrap());
     let env = |_: &str| None;
-    let world = World { env: &env, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+    let world = World {
+        env: &env,
+        tokens: &|_| None,
+        now: 1,
+        id: "id",
+        headers: &[],
+        seal: &Seal::of(None),
+        hold_heads: false,
+    };
     let (mut attempt, _) = Attempt::begin(Rc::clone(target), &request, &world).unwrap();
     attempt.head(status, &[("content-type".to_owned(), content_type.to_owned())], false);
     let mut bytes = Vec::new();

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use dragoman_core::attempt::{Attempt, Edit, World};
+use dragoman_core::client::responses::{Seal, Stored};
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::error::{Error, Origin};
 use dragoman_core::meter::prompt_estimate;
+use dragoman_core::provider::auth::Outgoing;
 use proxy_wasm::types::Action;
 
 use crate::host::{self, Half};
@@ -28,6 +30,30 @@ pub fn forwarded(name: &str) -> bool {
 /// has a meaning for.
 pub fn kept(name: &str) -> bool {
     forwarded(name) || name == "anthropic-beta"
+}
+
+/// What an attempt is made for.
+#[derive(Clone, Copy)]
+pub enum Wanted<'r> {
+    /// A request with a body.
+    Posted(&'r Request),
+    /// A response that the target keeps.
+    Stored(&'r Stored),
+}
+
+/// What an attempt is made with.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'c> {
+    /// The client's headers.
+    pub headers: &'c [(String, String)],
+    /// The gateway's context.
+    pub stream: u32,
+    /// The attempt's own context.
+    pub context: u32,
+    /// Whether a reply's head may be held.
+    pub hold_heads: bool,
+    /// Whether the request has a body, whatever becomes of it.
+    pub with_body: bool,
 }
 
 /// An attempt under way.
@@ -54,26 +80,29 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Makes the native request and puts it in the client's place. `headers` are the client's; the contexts are the
-    /// gateway's and the attempt's own.
-    pub fn begin(
-        target: Rc<Target>,
-        request: &Request,
-        headers: &[(String, String)],
-        (stream, context): (u32, u32),
-        hold_heads: bool,
-    ) -> Result<Self, Error> {
+    /// Makes the native request and puts it in the client's place.
+    pub fn begin(target: Rc<Target>, wanted: Wanted<'_>, with: Circumstances<'_>) -> Result<Self, Error> {
+        let Circumstances { headers, stream, context, hold_heads, with_body } = with;
         let id = format!("chatcmpl-{:016x}", host::random());
         let now = host::now();
         let (env, tokens, now_s) = (&host::env, &token::current, now / 1_000_000_000);
-        let world = World { env, tokens, now: now_s, id: &id, headers, hold_heads };
+        let seal = ledger::with(stream, |entry| Some(Rc::clone(&entry.gateway.as_ref()?.seal))).flatten();
+        let seal = seal.unwrap_or_else(|| Rc::new(Seal::of(None)));
+        let world = World { env, tokens, now: now_s, id: &id, headers, seal: &seal, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
         let place = ledger::begin(stream, Rc::clone(&target), now);
-        let begun = Attempt::begin(target, request, &world);
+        let (begun, method, endpoint, prompt) = match wanted {
+            Wanted::Posted(asked) => {
+                let prompt = prompt_estimate(&asked.body);
+                (Attempt::begin(target, asked, &world), "POST", asked.endpoint, prompt)
+            }
+            Wanted::Stored(asked) => {
+                (Attempt::stored(target, asked, &world), asked.method, Endpoint::Stored, 0)
+            }
+        };
         let (mut attempt, outgoing) = begun.inspect_err(|error| {
             ledger::attempt(stream, place, |tried| tried.failure = Some(error.kind));
         })?;
-        let prompt = prompt_estimate(&request.body);
         ledger::with(stream, |entry| {
             let Some(tried) = entry.attempts.get_mut(place) else { return };
             let gateway = entry.gateway.as_ref();
@@ -85,26 +114,17 @@ impl Exchange {
                 attempt.tell_cost(info);
             }
         });
-        let length = outgoing.body.as_ref().map_or(request.body.len(), Vec::len).to_string();
-        let mut native: Vec<(&str, &str)> = vec![
-            (":method", "POST"),
-            (":scheme", scheme),
-            (":authority", &outgoing.authority),
-            (":path", &outgoing.path),
-            ("content-length", &length),
-        ];
-        native.extend(outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        for (name, value) in headers.iter().filter(|(name, _)| forwarded(name)) {
-            if !outgoing.headers.iter().any(|(own, _)| own == name) {
-                native.push((name, value));
-            }
-        }
-        host::set_headers(Half::Request, native);
-        if let Some(body) = &outgoing.body {
+        let body = outgoing.body.as_deref();
+        let length = match (body, wanted) {
+            (Some(body), _) => body.len(),
+            (None, Wanted::Posted(asked)) => asked.body.len(),
+            (None, Wanted::Stored(_)) => 0,
+        };
+        put(&outgoing, method, scheme, length, headers);
+        if let Some(body) = body.filter(|_| with_body) {
             host::set_body(Half::Request, body);
         }
         let awaiting = attempt.streams();
-        let endpoint = request.endpoint;
         Ok(Self {
             attempt,
             stream,
@@ -238,6 +258,27 @@ impl Drop for Exchange {
 fn retry_after(headers: &[(String, String)]) -> Option<u64> {
     let (_, value) = headers.iter().find(|(name, _)| name == "retry-after")?;
     value.trim().parse::<u64>().ok()?.checked_mul(1000)
+}
+
+/// Puts the native head in the client's place, with those of its headers that go on.
+fn put(outgoing: &Outgoing, method: &str, scheme: &str, length: usize, headers: &[(String, String)]) {
+    let length = length.to_string();
+    let mut native: Vec<(&str, &str)> = vec![
+        (":method", method),
+        (":scheme", scheme),
+        (":authority", &outgoing.authority),
+        (":path", &outgoing.path),
+    ];
+    if method == "POST" {
+        native.push(("content-length", &length));
+    }
+    native.extend(outgoing.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    for (name, value) in headers.iter().filter(|(name, _)| forwarded(name)) {
+        if !outgoing.headers.iter().any(|(own, _)| own == name) {
+            native.push((name, value));
+        }
+    }
+    host::set_headers(Half::Request, native);
 }
 
 fn apply(edits: &[Edit]) {

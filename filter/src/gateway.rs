@@ -1,8 +1,11 @@
 //! The gateway role, and the inline role that is gateway and attempt in one: one context per client request.
 
+mod kept;
+
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, HeadWishes, Reply, RequestHead, Verdict, World};
+use dragoman_core::admission::{Gateway, HeadWishes, Plan, Reply, RequestHead, Verdict, World};
+use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::error::{Error, Kind, Said};
@@ -14,7 +17,7 @@ use dragoman_core::route::Moment;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::exchange::{Exchange, kept, refuse};
+use crate::exchange::{Exchange, Wanted, kept, refuse};
 use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
 use crate::observe;
@@ -28,6 +31,9 @@ const HANDOVER_STATE: &str = "wasm.dragoman.stream";
 /// By this header Envoy's router is told how long an attempt may take until its reply's head goes to the client.
 /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter>
 const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+
+/// By this one, how often it may try again, where a request is one that only its own target can answer.
+const MAX_RETRIES: &str = "x-envoy-max-retries";
 
 /// What an attempt must know that is not in the request: headers can't carry it, as they outlive the attempt that
 /// rewrites them.
@@ -62,6 +68,8 @@ pub struct Stream {
     request_id: String,
     headers: Vec<(String, String)>,
     wishes: HeadWishes,
+    /// The request, where it is for a response that a target keeps.
+    stored: Option<Stored>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
     /// The body is over the limit, and has been told so.
@@ -102,6 +110,7 @@ impl Stream {
             request_id: String::new(),
             headers: Vec::new(),
             wishes: HeadWishes::default(),
+            stored: None,
             admitted: None,
             exchange: None,
             refused: false,
@@ -156,26 +165,28 @@ impl Stream {
         let headers = std::mem::take(&mut self.headers);
         if self.inline {
             ledger::open(self.id, Rc::clone(&gateway), None);
-            let target = Rc::clone(target);
-            self.exchange = Some(Exchange::begin(target, &request, &headers, (self.id, self.id), false)?);
+            let with = self.circumstances(&headers, size);
+            self.exchange = Some(Exchange::begin(Rc::clone(target), Wanted::Posted(&request), with)?);
         } else {
-            ledger::open(self.id, Rc::clone(&gateway), Some(headers));
-            let target = |place: &usize| gateway.targets.get(*place).map(Rc::clone);
-            let chain = plan.chain.iter().filter_map(target).collect();
-            ledger::with(self.id, |entry| entry.chain = chain);
+            self.leave(&plan, headers);
             if gateway.share_bodies {
                 ledger::leave(self.id, request);
             }
             Handover { endpoint, stream: self.id }.write();
         }
-        if let Some(timeout) = plan.timeout_ms {
-            host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
-        }
-        if !plan.cluster.is_empty() {
-            // Last, as it clears the route that Envoy has found so far.
-            host::set_header(Half::Request, CLUSTER_HEADER, Some(plan.cluster));
-        }
+        send(&plan);
         Ok(Action::Continue)
+    }
+
+    /// The endpoint is known: what the rest of the request's way needs of its head is kept.
+    fn begin(&mut self, endpoint: Endpoint) {
+        self.endpoint = Some(endpoint);
+        self.started = host::now();
+        self.who = self.gateway.observe.map(|_| Who::of_headers(&self.headers));
+        self.wishes = self.gateway.wishes(&self.headers);
+        let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
+        self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
+        self.headers.retain(|(name, _)| kept(name));
     }
 
     /// The client's language.
@@ -332,6 +343,20 @@ fn asked_model(body: &Body) -> String {
     model.chars().take(256).collect()
 }
 
+/// Tells Envoy's router what to do with an admitted request.
+fn send(plan: &Plan<'_>) {
+    if let Some(timeout) = plan.timeout_ms {
+        host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
+    }
+    if plan.pinned {
+        host::set_header(Half::Request, MAX_RETRIES, Some("0"));
+    }
+    if !plan.cluster.is_empty() {
+        // Last, as it clears the route that Envoy has found so far.
+        host::set_header(Half::Request, CLUSTER_HEADER, Some(plan.cluster));
+    }
+}
+
 fn answer(reply: &Reply) {
     host::respond(reply.status, &reply.headers, &reply.body);
 }
@@ -359,14 +384,17 @@ impl HttpContext for Stream {
                 Action::Pause
             }
             Verdict::Read(endpoint) => {
-                self.endpoint = Some(endpoint);
-                self.started = host::now();
-                self.who = self.gateway.observe.map(|_| Who::of_headers(&self.headers));
-                self.wishes = self.gateway.wishes(&self.headers);
-                let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
-                self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
-                self.headers.retain(|(name, _)| kept(name));
+                self.begin(endpoint);
                 Action::Pause
+            }
+            Verdict::Stored(stored) => {
+                self.begin(Endpoint::Stored);
+                if !end {
+                    self.stored = Some(stored);
+                    return Action::Pause;
+                }
+                let admitted = self.admit_stored(stored, 0);
+                self.go(Endpoint::Stored, admitted)
             }
         }
     }
@@ -391,16 +419,11 @@ impl HttpContext for Stream {
         if !end {
             return Action::Pause;
         }
-        match self.admit(endpoint, size) {
-            Ok(action) => action,
-            Err(error) => {
-                if self.who.is_some() {
-                    observe::refused(endpoint.name(), error.kind);
-                }
-                refuse(&error, endpoint, &self.request_id);
-                Action::Pause
-            }
-        }
+        let admitted = match self.stored.take() {
+            Some(stored) => self.admit_stored(stored, size),
+            None => self.admit(endpoint, size),
+        };
+        self.go(endpoint, admitted)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {

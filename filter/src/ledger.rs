@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use dragoman_core::admission::Gateway;
 use dragoman_core::client::Request;
+use dragoman_core::client::responses::Stored;
 use dragoman_core::config::Target;
 use dragoman_core::meter::Tried;
 use hashbrown::HashMap;
@@ -27,6 +28,8 @@ pub struct Entry {
     pub headers: Option<Vec<(String, String)>>,
     /// The request as the gateway has read it, for the first attempt.
     request: Option<Request>,
+    /// The request, where it is for a response that a target keeps.
+    pub stored: Option<Stored>,
     /// Who has admitted it.
     pub gateway: Option<Rc<Gateway>>,
     /// The targets that may be tried, in their order.

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Bytes};
 
-use crate::exchange::{Exchange, refuse};
+use crate::exchange::{Circumstances, Exchange, Wanted, refuse};
 use crate::gateway::Handover;
 use crate::host::{self, Half};
 use crate::ledger;
@@ -66,19 +66,26 @@ impl Upstream {
         let Start { target, handover } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
         let Handover { endpoint, stream } = handover;
-        let left = if self.habits.share_bodies { ledger::take(stream, size) } else { None };
-        let request = match left {
-            Some(request) => request,
-            None => Request::new(endpoint, Body::read(host::body(Half::Request, size))?),
-        };
         let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
         let mut headers = headers.unwrap_or_else(|| host::headers(Half::Request));
         if self.habits.traces {
             observe::trying(&target);
             observe::continue_trace(&mut headers);
         }
-        let mut exchange =
-            Exchange::begin(target, &request, &headers, (stream, self.id), self.habits.hold_heads)?;
+        let (hold_heads, with_body) = (self.habits.hold_heads, size > 0);
+        let with = Circumstances { headers: &headers, stream, context: self.id, hold_heads, with_body };
+        let mut exchange = if endpoint == Endpoint::Stored {
+            let stored = ledger::with(stream, |entry| entry.stored.clone()).flatten();
+            let stored = stored.ok_or_else(|| Error::internal("a stored response that nobody asked for"))?;
+            Exchange::begin(target, Wanted::Stored(&stored), with)?
+        } else {
+            let left = if self.habits.share_bodies { ledger::take(stream, size) } else { None };
+            let request = match left {
+                Some(request) => request,
+                None => Request::new(endpoint, Body::read(host::body(Half::Request, size))?),
+            };
+            Exchange::begin(target, Wanted::Posted(&request), with)?
+        };
         exchange.trace(self.habits.traces);
         self.exchange = Some(exchange);
         Ok(())
@@ -140,6 +147,16 @@ impl HttpContext for Upstream {
             Ok(target) if !end => {
                 self.start = Some(Start { target, handover });
                 Action::Pause
+            }
+            Ok(target) if self.endpoint == Endpoint::Stored => {
+                self.start = Some(Start { target, handover });
+                self.begin(0).map_or_else(
+                    |error| {
+                        refuse(&error, self.endpoint, "");
+                        Action::Pause
+                    },
+                    |()| Action::Continue,
+                )
             }
             Ok(_) => Action::Continue,
             Err(error) => {

@@ -8,6 +8,7 @@ from typing import Any
 
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
 
+from .openai_responses import Responses, completion
 from .scripted import Reply, body_reply, json_reply, stream_reply
 from .typed import problems
 from .vendor import Refusal, Said, Turn, Vendor, say
@@ -48,9 +49,17 @@ class OpenAI(Vendor):
     model = "gpt-4o"
     failures = FAILURES
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._responses = Responses(self.fresh_id, error, self.failures)
+
     def respond(self, request: Request) -> Reply:
         if request.header("authorization") != f"Bearer {self.key}":
             raise Refusal(error(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key"))
+        if (response := self._responses.respond(request)) is not None:
+            return response
+        if (request.method, request.path) == ("POST", "/v1/completions"):
+            return completion(request.json, self.fresh_id, error)
         if (request.method, request.path) != ("POST", "/v1/chat/completions"):
             raise Refusal(error(404, f"Invalid URL ({request.method} {request.path})", "invalid_request_error", None))
         body = request.json

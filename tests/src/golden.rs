@@ -24,6 +24,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::{StreamDecoder, no_embeddings, screen, screen_embeddings};
@@ -267,8 +268,15 @@ impl<'c> Exchange<'c> {
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
-        let headers = &self.request_headers;
-        let world = World { env: &env, tokens: &|_| None, now: NOW, id: ID, headers, hold_heads: false };
+        let world = World {
+            env: &env,
+            tokens: &|_| None,
+            now: NOW,
+            id: ID,
+            headers: &self.request_headers,
+            seal: &Seal::of(None),
+            hold_heads: false,
+        };
         let body = Body::read(self.request.to_vec())?;
         Attempt::begin(Rc::clone(&self.target), &Request::new(self.endpoint, body), &world)
     }

@@ -17,6 +17,7 @@ const VM_ID: &str = "dragoman";
 pub fn gateway(plan: &Plan, site: &Site) -> Value {
     let config = PluginConfig {
         master_key: plan.master_key.clone(),
+        id_secret: plan.id_secret.clone(),
         max_body_bytes: plan.max_body_bytes,
         // Only the router stands between the roles, and it changes no body.
         share_bodies: site.role == Role::Gateway,

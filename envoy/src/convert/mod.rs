@@ -30,6 +30,8 @@ pub use secrets::Secrets;
 const DEFAULT_TIMEOUT_MS: u64 = 6_000_000;
 /// How often a failed request is tried again unless the config says otherwise: LiteLLM's default.
 const DEFAULT_RETRIES: u32 = 2;
+/// LiteLLM's variable for the secret by which it seals what it gives to clients to keep.
+const SALT: &str = "LITELLM_SALT_KEY";
 
 /// What Dragoman runs.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Plan {
     pub routing: RoutingConfig,
     /// The key that clients must show.
     pub master_key: Option<Setting>,
+    /// What ids of stored responses are sealed with.
+    pub id_secret: Option<Setting>,
     /// The largest body of a request.
     pub max_body_bytes: usize,
     /// How long an attempt may take unless its target says otherwise, in milliseconds.
@@ -122,6 +126,11 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         let path = ["general_settings", "master_key"];
         secrets.setting(value, read.node.place_of(&path), &path.join("."), problems)
     });
+    // As LiteLLM has it: the salt where the config sets one, else the master key.
+    let id_secret = match environment.own().get(SALT) {
+        Some(_) => Some(secrets.variable(SALT, read.node.place_of(&["environment_variables"]), SALT)),
+        None => master_key.clone(),
+    };
     let defaults = target::Defaults {
         drop_params: config.litellm_settings.drop_params,
         timeout_ms: timeout,
@@ -164,6 +173,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         targets,
         routing: routing::routing(read, problems),
         master_key,
+        id_secret,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         timeout_ms: timeout,
         retries,

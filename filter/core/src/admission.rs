@@ -2,6 +2,8 @@
 //!
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
+mod chosen;
+mod kept;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -9,15 +11,16 @@ use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
+use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Language, Request, language_at, messages};
-use crate::config::{Observe, PluginConfig, Role, Strategy, Target};
+use crate::config::{Observe, PluginConfig, Role, Target};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
 use crate::meter::{Bill, ModelInfo, Tried};
 use crate::openai::{ChatRequest, Param};
 use crate::provider::auth::Env;
-use crate::route::{Choice, Moment, Nobody, Route, Routes, Rule, Standing, Wishes, choose, tags};
+use crate::route::{Choice, Moment, Route, Routes, Rule, Standing, tags};
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 
@@ -52,6 +55,8 @@ pub struct Gateway {
     /// How long a measured latency counts, in seconds.
     pub latency_ttl: u64,
     honoured: Honoured,
+    /// The key under which ids of responses are made.
+    pub seal: Rc<Seal>,
 }
 
 /// What a choice is made from beside the request.
@@ -84,6 +89,8 @@ pub enum Verdict {
     Reply(Reply),
     /// Its body must be read.
     Read(Endpoint),
+    /// It is for a response that a target keeps.
+    Stored(Stored),
 }
 
 /// An answer of the gateway's own.
@@ -116,6 +123,8 @@ pub struct Plan<'g> {
     pub stream: bool,
     /// How long an attempt may take until its reply's head is there, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Whether no other target can answer, so that none may be tried.
+    pub pinned: bool,
 }
 
 impl Reply {
@@ -164,6 +173,7 @@ impl Gateway {
         let shared = |known: BTreeMap<String, ModelInfo>| {
             known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
         };
+        let seal = raw.id_secret.map_or_else(|| Ok(Seal::of(None)), |secret| kept::sealed(&secret, env))?;
         Ok(Self {
             targets,
             routes,
@@ -177,6 +187,7 @@ impl Gateway {
             latency_ttl,
             honoured,
             observe,
+            seal: Rc::new(seal),
         })
     }
 
@@ -222,6 +233,10 @@ impl Gateway {
         }
         let endpoint = match Endpoint::at(path) {
             Some(endpoint) => endpoint,
+            None if let Some(stored) = self.stored(path, head) => {
+                self.authenticate(head.headers)?;
+                return stored.map(Verdict::Stored);
+            }
             None if path == "models" || path.starts_with("models/") => {
                 self.authenticate(head.headers)?;
                 return if head.method == "GET" { self.models(path) } else { Err(wrong_method(head, "GET")) };
@@ -353,12 +368,18 @@ impl Gateway {
         let name = *names.first().ok_or_else(|| unknown_model(&asked))?;
         let (_, route) = self.routes.find(name).ok_or_else(|| unknown_model(name))?;
         let wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
-        let (picked, choice) = self.choose(route, name, &wishes, world)?;
+        let pinned = self.pinned(request, route)?;
+        let (picked, choice) = match pinned {
+            Some(pinned) => pinned,
+            None => self.choose(route, name, &wishes, world)?,
+        };
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
         judge(request, chat.as_ref(), &Target::serving(target, name))?;
         let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
-        let chain = route.chain(picked).into_iter().filter_map(|place| route.choices.get(place));
+        // Nobody else can go on from a response that one target keeps.
+        let chain = if pinned.is_some() { vec![picked] } else { route.chain(picked) };
+        let chain = chain.into_iter().filter_map(|place| route.choices.get(place));
         let stands_in = |then: &&Choice| self.rule.tags.is_none() || tags::covers(&choice.tags, &then.tags);
         Ok(Plan {
             target: choice.target,
@@ -369,56 +390,7 @@ impl Gateway {
             listed: if name == asked { Vec::new() } else { names.into_iter().map(str::to_owned).collect() },
             stream,
             timeout_ms,
-        })
-    }
-
-    /// What a token of input and one of output cost together at a target, in picodollars.
-    fn cost(&self, choice: &Choice, asked: &str) -> Option<u64> {
-        let target = self.targets.get(choice.target)?;
-        let rates = self.model_info(target, &target.model_for(asked))?.price.as_ref()?.rates;
-        Some(rates.input.saturating_add(rates.output))
-    }
-
-    /// The target of `route` that is tried first when `asked` is asked for, and its place in the route's choices.
-    ///
-    /// # Errors
-    /// A client error when there is none for this request.
-    pub fn choose<'g>(
-        &self,
-        route: &'g Route,
-        asked: &str,
-        wishes: &Wishes,
-        world: &World<'_>,
-    ) -> Result<(usize, &'g Choice), Error> {
-        let mut standings = (world.look)(route);
-        if self.rule.strategy == Strategy::Cost {
-            standings.resize(route.choices.len(), Standing::default());
-            for (standing, choice) in standings.iter_mut().zip(&route.choices) {
-                standing.cost = self.cost(choice, asked);
-            }
-        }
-        choose(route, self.rule, wishes, world.moment, &standings).map_err(|nobody| {
-            let name = &route.name;
-            match nobody {
-                // As LiteLLM says it, status and all.
-                Nobody::Tags => Error::client(
-                    Kind::PermissionDenied,
-                    format!(
-                        "Not allowed to access model due to tags configuration: `{name}`, tags {:?}.",
-                        wishes.tags
-                    ),
-                )
-                .status(401)
-                .code("tags_not_allowed"),
-                Nobody::Limits => {
-                    let left = 60 - world.moment.now_ms / 1000 % 60;
-                    let message = format!(
-                        "All targets of `{name}` have reached their limits: try again in {left} seconds."
-                    );
-                    Error::client(Kind::RateLimit, message)
-                }
-                Nobody::Nothing => Error::internal("a route without targets"),
-            }
+            pinned: pinned.is_some(),
         })
     }
 }
@@ -531,6 +503,7 @@ mod tests {
             Verdict::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
             Verdict::Read(_) => (0, String::new()),
             Verdict::Pass => (1, String::new()),
+            Verdict::Stored(_) => (2, String::new()),
         }
     }
 

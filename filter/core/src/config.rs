@@ -97,6 +97,9 @@ pub struct PluginConfig {
     /// The key that clients must show; none lets everybody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key: Option<Setting>,
+    /// The secret that ids of stored responses are sealed with. Without it, ids tell which target keeps a response, but anyone could make one up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_secret: Option<Setting>,
     /// The largest request body, in bytes.
     #[serde(default = "default_max_body_bytes", skip_serializing_if = "is_default_max_body_bytes")]
     pub max_body_bytes: usize,
@@ -378,6 +381,7 @@ impl PluginConfig {
             share_targets: false,
             observe: None,
             master_key: None,
+            id_secret: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
             targets: Vec::new(),
             routes: Vec::new(),

@@ -47,6 +47,7 @@ impl<'d> Marks<'d> {
                     rest.strip_prefix(b"_content").unwrap_or(rest)
                 }
                 [b'c', rest @ ..] => rest.strip_prefix(b"ontent").unwrap_or_default(),
+                [b't', rest @ ..] => rest.strip_prefix(b"ext").unwrap_or_default(),
                 [b'a', rest @ ..] => rest.strip_prefix(b"rguments").unwrap_or_default(),
                 [b'f', rest @ ..] => {
                     if let Some(value) = string(rest.strip_prefix(b"inish_reason").unwrap_or_default()) {

@@ -10,6 +10,7 @@ mod request;
 
 use std::rc::Rc;
 
+use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Request, Seed};
 use crate::config::Target;
 use crate::dialect::Native;
@@ -30,6 +31,8 @@ pub struct World<'w> {
     pub id: &'w str,
     /// The client's headers, names in lower case.
     pub headers: &'w [(String, String)],
+    /// The key under which ids of responses are made.
+    pub seal: &'w Seal,
     /// Whether a reply's head may be held until the first event is known (Envoy 1.37 and later).
     pub hold_heads: bool,
 }
@@ -67,6 +70,8 @@ pub struct Attempt {
     hold_heads: bool,
     now: u64,
     id: String,
+    /// The key that ids of the provider's must be sealed with, where they must.
+    seal: Option<Seal>,
     /// The client's id of the request.
     request_id: String,
     model: String,
@@ -95,16 +100,22 @@ impl Attempt {
         };
         let made = request::make(&target, asked, world)?;
         let key = shown_key(&made.outgoing, target.provider.auth).map(str::to_owned);
+        let id = match asked.endpoint {
+            Endpoint::Responses => world.seal.forgotten(&target.id, world.id),
+            Endpoint::Completions => format!("cmpl-{}", world.id.trim_start_matches("chatcmpl-")),
+            _ => world.id.to_owned(),
+        };
         let attempt = Self {
             target,
             endpoint: asked.endpoint,
+            seal: (asked.endpoint == Endpoint::Responses).then(|| world.seal.clone()),
             native: made.native,
             stream: made.stream,
             include_usage: made.include_usage,
             base64: made.base64,
             hold_heads: world.hold_heads,
             now: world.now,
-            id: world.id.to_owned(),
+            id,
             request_id: header(world.headers, "x-request-id").unwrap_or_default().to_owned(),
             model: made.model,
             echo: if made.native.is_none() {
@@ -115,6 +126,36 @@ impl Attempt {
             reply: reply::Reply::Awaited,
             seen: Seen { tier: requested_tier(asked), ..Seen::default() },
             told: None,
+            failure: None,
+            key,
+        };
+        Ok((attempt, made.outgoing))
+    }
+
+    /// Makes the native request for a response that `target` keeps.
+    ///
+    /// # Errors
+    /// As [`Attempt::begin`].
+    pub fn stored(target: Rc<Target>, asked: &Stored, world: &World<'_>) -> Result<(Self, Outgoing), Error> {
+        let made = request::fetch(&target, asked, world)?;
+        let key = shown_key(&made.outgoing, target.provider.auth).map(str::to_owned);
+        let attempt = Self {
+            target,
+            endpoint: Endpoint::Stored,
+            seal: Some(world.seal.clone()),
+            native: made.native,
+            stream: made.stream,
+            include_usage: false,
+            base64: false,
+            hold_heads: world.hold_heads,
+            now: world.now,
+            id: world.id.to_owned(),
+            request_id: header(world.headers, "x-request-id").unwrap_or_default().to_owned(),
+            model: made.model,
+            echo: String::new(),
+            told: None,
+            reply: reply::Reply::Awaited,
+            seen: Seen::default(),
             failure: None,
             key,
         };
@@ -205,8 +246,15 @@ mod tests {
             r#"{{"id":"t","provider":"{provider}","model":"m","settings":{{"aws_region_name":"eu-west-1"}},
                 "api_key":"k"}}"#
         );
-        let world =
-            World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+        let world = World {
+            env: &|_| None,
+            tokens: &|_| None,
+            now: 1,
+            id: "id",
+            headers: &[],
+            seal: &Seal::of(None),
+            hold_heads: false,
+        };
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
         let target = Rc::new(Target::from_json(&target).unwrap());
         let asked = Request::new(Endpoint::Chat, Body::read(body.to_vec()).unwrap());
@@ -232,8 +280,15 @@ mod tests {
 
     #[test]
     fn what_needs_no_rewriting_passes() {
-        let world =
-            World { env: &|_| None, tokens: &|_| None, now: 1, id: "id", headers: &[], hold_heads: false };
+        let world = World {
+            env: &|_| None,
+            tokens: &|_| None,
+            now: 1,
+            id: "id",
+            headers: &[],
+            seal: &Seal::of(None),
+            hold_heads: false,
+        };
         let passes = |provider: &str, model: &str, body: &str| {
             let target = format!(
                 r#"{{"id":"t","provider":"{provider}","model":"{model}","api_key":"k","base_url":"http://l/v1"}}"#

@@ -2,12 +2,13 @@
 //! it tells of the reply. Where the framing is another, events are put into the client's.
 
 use super::{Attempt, Step};
+use crate::client::Endpoint;
 use crate::dialect::{Native, StreamDecoder};
 use crate::error::Error;
 use crate::meter::{Seen, Usage, Witness};
 use crate::openai::{Piece, Sink, Start};
 use crate::wire::events::{Events, Fate};
-use crate::wire::{Framer, Framing};
+use crate::wire::{self, Framer, Framing};
 
 /// A stream that passes.
 pub(super) struct NativeStream {
@@ -17,6 +18,10 @@ pub(super) struct NativeStream {
     /// Whole events as bytes, where the framing is the client's; else they are written anew.
     events: Option<Events>,
     held: bool,
+    /// Whether only events have come that commit to nothing.
+    quiet: bool,
+    /// What waits with the head.
+    waiting: Vec<u8>,
 }
 
 /// Nobody reads what a reply that passes says; what it tells of itself is seen on the way here.
@@ -31,16 +36,32 @@ impl Sink for Nobody {
 impl NativeStream {
     pub fn new(native: &'static dyn Native, framing: Framing, held: bool) -> Self {
         let events = (framing == Framing::Sse).then(Events::default);
-        Self { native, decoder: native.stream(), framer: framing.framer(), events, held }
+        Self {
+            native,
+            decoder: native.stream(),
+            framer: framing.framer(),
+            events,
+            held,
+            quiet: held,
+            waiting: Vec::new(),
+        }
     }
 
     /// Reads bytes, and appends to `out` what goes on of them. Nothing behind a failure does.
-    fn read(&mut self, bytes: &[u8], end: bool, seen: &mut Seen, out: &mut Vec<u8>) -> Result<(), Error> {
-        let Self { native, decoder, framer, events, .. } = self;
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        end: bool,
+        seen: &mut Seen,
+        seal: Option<&dyn Fn(&str) -> String>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let Self { native, decoder, framer, events, quiet, .. } = self;
         let sink = &mut Witness { sink: &mut Nobody, seen, price: None };
         let Some(events) = events else {
             let mut each = |frame: crate::wire::Frame<'_>| {
                 decoder.frame(frame, sink)?;
+                *quiet &= native.prelude(frame.data);
                 if let Some(event) = native.event(frame) {
                     out.extend_from_slice(event.as_bytes());
                 }
@@ -54,7 +75,17 @@ impl NativeStream {
             if told.is_ok() {
                 told = framer.push(event, &mut |frame| decoder.frame(frame, sink));
             }
-            if told.is_ok() { Fate::Pass } else { Fate::Drop }
+            if told.is_err() {
+                return Fate::Drop;
+            }
+            let data = wire::events::data(event);
+            let Ok(text) = std::str::from_utf8(data) else { return Fate::Pass };
+            *quiet = *quiet && (text.is_empty() || native.prelude(text));
+            let amended = seal.and_then(|sealed| native.amend_event(text, sealed));
+            match amended.and_then(|amended| wire::events::with_data(event, data, &amended)) {
+                Some(bytes) => Fate::Replace(bytes),
+                None => Fate::Pass,
+            }
         };
         events.push(bytes, out, &mut judge);
         if end {
@@ -70,7 +101,14 @@ impl NativeStream {
 impl Attempt {
     pub(super) fn native_stream(&mut self, mut stream: NativeStream, bytes: &[u8], end: bool) -> Step {
         let mut out = Vec::with_capacity(bytes.len());
-        let told = stream.read(bytes, end, &mut self.seen, &mut out);
+        let target = std::rc::Rc::clone(&self.target);
+        let sealed = self.seal.as_ref().map(|seal| |id: &str| seal.kept(&target.id, id));
+        let sealed = sealed.as_ref().map(|sealed| sealed as &dyn Fn(&str) -> String);
+        // What a stored response has used was counted when it was made.
+        let mut elsewhere = Seen::default();
+        let stored = self.endpoint == Endpoint::Stored;
+        let seen = if stored { &mut elsewhere } else { &mut self.seen };
+        let told = stream.read(bytes, end, seen, sealed, &mut out);
         let told = told.and_then(|()| match end {
             true if !stream.decoder.done() => {
                 stream.decoder.end(&mut Witness { sink: &mut Nobody, seen: &mut self.seen, price: None })
@@ -78,11 +116,22 @@ impl Attempt {
             _ => Ok(()),
         });
         if let Err(error) = told {
-            if stream.held && out.is_empty() {
+            if stream.held && (stream.quiet || out.is_empty()) {
                 return self.failed(error);
             }
             let release = stream.held.then(Vec::new);
+            stream.waiting.append(&mut out);
+            let out = stream.waiting;
             return Step { release, ..self.failed_in_the_middle(error, out) };
+        }
+        if stream.quiet && !end && !stream.decoder.done() {
+            stream.waiting.append(&mut out);
+            self.reply = super::reply::Reply::Native(stream);
+            return Step { bytes: Some(Vec::new()), release: None };
+        }
+        if !stream.waiting.is_empty() {
+            stream.waiting.append(&mut out);
+            out = std::mem::take(&mut stream.waiting);
         }
         let release = (stream.held && !out.is_empty()).then(Vec::new);
         stream.held &= release.is_none();

@@ -3,6 +3,7 @@
 use super::marks::Marks;
 use super::native::NativeStream;
 use super::{Attempt, Edit, HeadPlan, Step, header};
+use crate::client::responses::Seal;
 use crate::client::{Endpoint, StreamWriter, messages};
 use crate::config::Target;
 use crate::dialect::{self, Native, StreamDecoder, truncated};
@@ -226,6 +227,8 @@ impl Attempt {
         match self.endpoint {
             Endpoint::Embeddings => return self.embeddings(whole, body, moved),
             Endpoint::CountTokens => return self.counted(body),
+            // What it has used was counted when it was made.
+            Endpoint::Stored => return self.native_whole(body, moved),
             _ => {}
         }
         if self.stream {
@@ -235,9 +238,12 @@ impl Attempt {
         if let Err(error) = self.decode_whole(whole, body, &mut *writer) {
             return self.failed(error);
         }
-        if !whole.framed && (self.native.is_some() || self.passes()) {
+        if !whole.framed && self.native.is_some() {
+            return self.native_whole(body, moved);
+        }
+        if !whole.framed && self.passes() {
             let text = std::str::from_utf8(body).unwrap_or_default();
-            if let Some(amended) = provider.dialect.amend(text).filter(|_| self.native.is_none()) {
+            if let Some(amended) = provider.dialect.amend(text) {
                 let edits = vec![("content-length", Some(amended.len().to_string()))];
                 return Step { bytes: Some(amended.into_bytes()), release: Some(edits) };
             }
@@ -250,9 +256,23 @@ impl Attempt {
         Step { bytes: Some(out), release: Some(edits) }
     }
 
-    /// Whether a chat's reply is in OpenAI's own form and passes.
+    /// A whole reply in the client's own language passes, but for the ids that must carry their target.
+    fn native_whole(&self, body: &[u8], moved: bool) -> Step {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let sealed = |seal: &Seal| self.native?.amend_whole(text, &|id| seal.kept(&self.target.id, id));
+        match self.seal.as_ref().and_then(sealed) {
+            Some(amended) => {
+                let edits = vec![("content-length", Some(amended.len().to_string()))];
+                Step { bytes: Some(amended.into_bytes()), release: Some(edits) }
+            }
+            None => Step { bytes: moved.then(|| body.to_vec()), release: Some(Vec::new()) },
+        }
+    }
+
+    /// Whether a chat's reply is in OpenAI's own form and passes, or that of the older completions, whose events end alike.
     fn passes(&self) -> bool {
-        self.endpoint == Endpoint::Chat && self.target.provider.dialect.native()
+        let completions = self.endpoint == Endpoint::Completions && self.native.is_some();
+        completions || (self.endpoint == Endpoint::Chat && self.target.provider.dialect.native())
     }
 
     /// The count of a prompt's tokens.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::World;
+use crate::client::responses::Stored;
 use crate::client::{Endpoint, Request};
 use crate::config::{Setting, Target};
 use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
@@ -75,20 +76,71 @@ fn say(
     match asked.endpoint {
         Endpoint::Embeddings => embed(target, asked, model, body),
         Endpoint::CountTokens => {
-            count(target, &Asked { request: asked, model, headers: world.headers }, body)
+            count(target, &Asked { request: asked, model, headers: world.headers, previous: None }, body)
         }
         endpoint => match target.provider.native(endpoint) {
             Some((native, path, streamed)) => {
                 let stream = asked.stream();
                 let mut features = Vec::new();
-                let asked = Asked { request: asked, model, headers: world.headers };
-                native.encode(&asked, target, body, &mut features)?;
+                let previous = previous(target, asked, world)?;
+                let previous = previous.as_deref();
+                let passing = Asked { request: asked, model, headers: world.headers, previous };
+                native.encode(&passing, target, body, &mut features)?;
                 let template = if stream { streamed } else { path };
-                Ok(Said { template, native: Some(native), features, stream, ..Said::default() })
+                let include_usage = stream && asked.include_usage();
+                Ok(Said {
+                    template,
+                    native: Some(native),
+                    features,
+                    stream,
+                    include_usage,
+                    ..Said::default()
+                })
             }
             None => chat(target, asked, model, body),
         },
     }
+}
+
+/// The provider's own id of the response that a request goes on from.
+fn previous(target: &Target, asked: &Request, world: &World<'_>) -> Result<Option<String>, Error> {
+    let Some(id) = asked.previous() else { return Ok(None) };
+    let opened = world.seal.open(&id.plain());
+    match opened.filter(|opened| opened.target == target.id).and_then(|opened| opened.native) {
+        Some(native) => Ok(Some(native)),
+        None => Err(Error::invalid("The response that this one goes on from is kept by another target.")
+            .param("previous_response_id")
+            .code("previous_response_not_found")),
+    }
+}
+
+/// A request for a response that the target keeps.
+pub(super) fn fetch(target: &Target, asked: &Stored, world: &World<'_>) -> Result<Made, Error> {
+    let native = target.provider.native(Endpoint::Stored);
+    let id = asked.opened.native.as_deref().unwrap_or_default();
+    let (native, template, _) =
+        native.filter(|_| !id.is_empty()).ok_or_else(|| Error::internal("a stored response of nobody's"))?;
+    let path = fill(template, target, "", world)?;
+    let (path, fixed) = path.split_once('?').unwrap_or((&path, ""));
+    let mut whole = format!("{}{path}/", target.address.path);
+    segment(id, &mut whole);
+    whole.push_str(asked.rest);
+    for query in [fixed, &asked.query] {
+        if !query.is_empty() {
+            whole.push(if whole.contains('?') { '&' } else { '?' });
+            whole.push_str(query);
+        }
+    }
+    let mut outgoing = Outgoing {
+        authority: target.address.authority(),
+        path: whole,
+        headers: Vec::with_capacity(8),
+        body: Some(Vec::new()),
+    };
+    headers(target, &mut outgoing.headers, world)?;
+    authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
+    let (stream, model) = (asked.stream(), String::new());
+    Ok(Made { outgoing, native: Some(native), stream, include_usage: false, base64: false, model })
 }
 
 fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {

@@ -8,7 +8,7 @@
 mod chat;
 mod completions;
 pub mod messages;
-mod responses;
+pub mod responses;
 
 use std::cell::OnceCell;
 
@@ -30,6 +30,8 @@ pub enum Endpoint {
     CountTokens,
     /// `/v1/responses`, OpenAI's newer one
     Responses,
+    /// `/v1/responses/{id}`: a response that its provider keeps
+    Stored,
     /// `/v1/completions`, OpenAI's older one
     Completions,
 }
@@ -42,6 +44,7 @@ impl Endpoint {
         Self::Messages,
         Self::CountTokens,
         Self::Responses,
+        Self::Stored,
         Self::Completions,
     ];
 
@@ -54,6 +57,7 @@ impl Endpoint {
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
             Self::Responses => "responses",
+            Self::Stored => "stored_response",
             Self::Completions => "completions",
         }
     }
@@ -85,7 +89,7 @@ impl Endpoint {
         match self {
             Self::Chat | Self::Embeddings => &chat::CHAT,
             Self::Messages | Self::CountTokens => &messages::MESSAGES,
-            Self::Responses => &responses::RESPONSES,
+            Self::Responses | Self::Stored => &responses::RESPONSES,
             Self::Completions => &completions::COMPLETIONS,
         }
     }
@@ -216,6 +220,20 @@ impl Request {
     pub fn stream(&self) -> bool {
         let asked = self.body.field("stream").and_then(Json::as_bool).unwrap_or(false);
         asked && !matches!(self.endpoint, Endpoint::Embeddings | Endpoint::CountTokens)
+    }
+
+    /// Whether a stream's client wants its token counts in a last chunk.
+    #[must_use]
+    pub fn include_usage(&self) -> bool {
+        let options = self.body.field("stream_options");
+        options.and_then(|options| options.field("include_usage")).and_then(Json::as_bool).unwrap_or(false)
+    }
+
+    /// The client's id of the response that this request goes on from.
+    #[must_use]
+    pub fn previous(&self) -> Option<Str<'_>> {
+        let asked = (self.endpoint == Endpoint::Responses).then(|| self.body.field("previous_response_id"));
+        asked.flatten().and_then(Json::as_str)
     }
 
     /// How many bytes it keeps.

@@ -153,6 +153,22 @@ pub trait Native: Sync + std::fmt::Debug {
     fn event(&self, _frame: Frame<'_>) -> Option<String> {
         None
     }
+
+    /// Whether an event's data commits to nothing yet: a stream that fails behind it may still be tried elsewhere.
+    fn prelude(&self, _data: &str) -> bool {
+        false
+    }
+
+    /// What the data of an event must read instead where ids must carry their target: `sealed` makes the client's id of
+    /// the provider's. `None` where it passes byte for byte.
+    fn amend_event(&self, _data: &str, _sealed: &dyn Fn(&str) -> String) -> Option<String> {
+        None
+    }
+
+    /// The same for a whole reply.
+    fn amend_whole(&self, _text: &str, _sealed: &dyn Fn(&str) -> String) -> Option<String> {
+        None
+    }
 }
 
 /// A client's request on its way to a target.
@@ -164,6 +180,8 @@ pub struct Asked<'a> {
     pub model: Str<'a>,
     /// The client's headers, names in lower case.
     pub headers: &'a [(String, String)],
+    /// The provider's own id of the response that the client goes on from.
+    pub previous: Option<&'a str>,
 }
 
 /// Decodes one stream, frame by frame.

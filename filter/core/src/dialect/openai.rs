@@ -4,12 +4,15 @@
 //! passes byte for byte, so decoding serves clients of other languages, and the meter.
 //! Source: <https://platform.openai.com/docs/api-reference/chat>.
 
+mod completions;
 mod embeddings;
 mod messages;
 mod reply;
 mod request;
+mod responses;
 
-use super::{Dialect, StreamDecoder, bare_error, truncated};
+use super::{Dialect, Native, StreamDecoder, bare_error, truncated};
+use crate::client::Endpoint;
 use crate::config::Target;
 use crate::error::{Error, Said};
 use crate::json::{Cursor, FromJson, Json, Kind, Str};
@@ -89,6 +92,14 @@ impl Dialect for OpenAi {
 
     fn native(&self) -> bool {
         true
+    }
+
+    fn speaks(&self, endpoint: Endpoint) -> Option<&dyn Native> {
+        match endpoint {
+            Endpoint::Responses | Endpoint::Stored => Some(&responses::RESPONSES),
+            Endpoint::Completions => Some(&completions::COMPLETIONS),
+            _ => None,
+        }
     }
 
     fn amend(&self, text: &str) -> Option<String> {

@@ -119,7 +119,7 @@ impl Provider {
     pub fn native(&self, endpoint: Endpoint) -> Option<(&'static dyn Native, &'static str, &'static str)> {
         let (path, stream) = match endpoint {
             Endpoint::Messages => (self.chat, self.stream),
-            Endpoint::Responses => (self.responses, ""),
+            Endpoint::Responses | Endpoint::Stored => (self.responses, ""),
             Endpoint::Completions => (self.completions, ""),
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::CountTokens => return None,
         };

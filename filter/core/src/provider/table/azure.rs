@@ -26,6 +26,8 @@ const DEPLOYMENTS: Provider = Provider {
     label: "Azure OpenAI",
     chat: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
     embeddings: "/openai/deployments/{model}/embeddings?api-version={api_version}",
+    // Of the undated API: most dated versions that chats are configured with are older than it.
+    responses: "/openai/v1/responses",
     auth: KEY_OR_ENTRA,
     key_env: &["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"],
     base_env: &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"],
@@ -41,6 +43,7 @@ static UNDATED: Provider = Provider {
     base_suffix: "/openai/v1",
     chat: "/chat/completions",
     embeddings: "/embeddings",
+    responses: "/responses",
     settings: &[],
     ..DEPLOYMENTS
 };
@@ -50,6 +53,7 @@ static PREVIEW: Provider = Provider {
     base_suffix: "/openai/v1",
     chat: "/chat/completions?api-version=preview",
     embeddings: "/embeddings?api-version=preview",
+    responses: "/responses?api-version=preview",
     settings: &[],
     ..DEPLOYMENTS
 };
@@ -78,8 +82,12 @@ static RESOURCE: Provider = Provider {
 };
 
 /// A resource by OpenAI's undated API.
-static RESOURCE_UNDATED: Provider =
-    Provider { auth: KEY_OR_ENTRA, quirks: Quirks { ignored: HINTS_BUT_USER, ..OPENAIS_MODELS }, ..FOUNDRY };
+static RESOURCE_UNDATED: Provider = Provider {
+    responses: "/responses",
+    auth: KEY_OR_ENTRA,
+    quirks: Quirks { ignored: HINTS_BUT_USER, ..OPENAIS_MODELS },
+    ..FOUNDRY
+};
 
 /// LiteLLM's words for a deployment whose name doesn't say that its model reasons.
 const REASONS: &[&str] = &["o_series/", "gpt5_series/"];

@@ -306,6 +306,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"],
         base_env: &["DEEPINFRA_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
+        completions: "/completions",
         docs: "https://deepinfra.com/docs/openai_api",
         ..COMPATIBLE
     },
@@ -389,6 +390,8 @@ pub(super) static ROWS: &[Provider] = &[
             strict_tools: false,
             ..OLDER
         },
+        responses: "/responses",
+        completions: "/completions",
         docs: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
         ..COMPATIBLE
     },

@@ -64,6 +64,7 @@ pub(super) static ROWS: &[Provider] = &[
             reasoning: "reasoning",
             ..OLDER
         },
+        responses: "/responses",
         docs: "https://console.groq.com/docs/openai",
         ..COMPATIBLE
     },
@@ -99,6 +100,8 @@ pub(super) static ROWS: &[Provider] = &[
             embeddings: EmbeddingQuirks::BASE64,
             ..PLAIN
         },
+        responses: "/responses",
+        completions: "/completions",
         docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         ..COMPATIBLE
     },
@@ -121,6 +124,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["HUGGINGFACE_API_KEY", "HF_TOKEN"],
         base_env: &["HF_API_BASE", "HUGGINGFACE_API_BASE"],
         naming: Naming::VendorLast,
+        responses: "/responses",
         docs: "https://huggingface.co/docs/inference-providers/tasks/chat-completion",
         ..COMPATIBLE
     },
@@ -219,6 +223,8 @@ pub(super) static ROWS: &[Provider] = &[
             embeddings: EmbeddingQuirks::BASE64,
             ..Quirks::NONE
         },
+        responses: "/responses",
+        completions: "/completions",
         docs: "https://docs.litellm.ai/docs/providers/litellm_proxy",
         ..COMPATIBLE
     },
@@ -229,6 +235,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LLAMAFILE_API_KEY"],
         base_env: &["LLAMAFILE_API_BASE"],
         quirks: Quirks { key_optional: true, ..PLAIN },
+        completions: "/completions",
         docs: "https://github.com/mozilla-ai/llamafile",
         ..COMPATIBLE
     },
@@ -249,6 +256,8 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LM_STUDIO_API_KEY"],
         base_env: &["LM_STUDIO_API_BASE"],
         quirks: Quirks { reasoning: "reasoning", key_optional: true, ..PLAIN },
+        responses: "/responses",
+        completions: "/completions",
         docs: "https://lmstudio.ai/docs/developer/openai-compat",
         ..COMPATIBLE
     },

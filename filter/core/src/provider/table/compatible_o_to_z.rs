@@ -51,6 +51,7 @@ pub(super) static ROWS: &[Provider] = &[
             cache_control: true,
             ..Quirks::NONE
         },
+        responses: "/responses",
         docs: "https://openrouter.ai/docs/api-reference/chat-completion",
         ..COMPATIBLE
     },
@@ -280,6 +281,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_TOKEN"],
         base_env: &["TOGETHER_AI_API_BASE"],
         quirks: Quirks { reasoning: "reasoning", ..PLAIN },
+        completions: "/completions",
         docs: "https://docs.together.ai/reference/chat-completions-1",
         ..COMPATIBLE
     },
@@ -310,6 +312,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
         base_env: &["VERCEL_AI_GATEWAY_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, reasoning: "reasoning", cache_control: true, ..PLAIN },
+        responses: "/responses",
         docs: "https://vercel.com/docs/ai-gateway/openai-compat",
         ..COMPATIBLE
     },
@@ -320,6 +323,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["VOLCENGINE_API_KEY", "ARK_API_KEY"],
         base_env: &["VOLCENGINE_API_BASE"],
         quirks: Quirks { unsupported: ParamSet::of(&[Param::Store]), ..OLDER },
+        responses: "/responses",
         docs: "https://www.volcengine.com/docs/82379/1494384",
         ..COMPATIBLE
     },
@@ -342,6 +346,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["XAI_API_KEY"],
         base_env: &["XAI_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, strict_tools: false, ..OLDER },
+        responses: "/responses",
         docs: "https://docs.x.ai/docs/api-reference",
         ..COMPATIBLE
     },

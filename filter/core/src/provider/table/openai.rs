@@ -1,13 +1,14 @@
 //! OpenAI itself.
 
 use super::COMPATIBLE;
-use crate::provider::{EmbeddingQuirks, Provider, Quirks};
+use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 
-pub(super) static ROWS: &[Provider] = &[Provider {
+const OPENAI: Provider = Provider {
     name: "openai",
     aliases: &["aiohttp_openai"],
     label: "OpenAI",
     base: "https://api.openai.com/v1",
+    responses: "/responses",
     key_env: &["OPENAI_API_KEY"],
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
     quirks: Quirks {
@@ -21,4 +22,13 @@ pub(super) static ROWS: &[Provider] = &[Provider {
     },
     docs: "https://platform.openai.com/docs/api-reference/chat",
     ..COMPATIBLE
+};
+
+/// The models that go on with a prompt; all others only chat.
+/// Source: <https://platform.openai.com/docs/models>.
+static COMPLETING: Provider = Provider { completions: "/completions", ..OPENAI };
+
+pub(super) static ROWS: &[Provider] = &[Provider {
+    instead: &[(When::Model(&["gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"]), &COMPLETING)],
+    ..OPENAI
 }];

@@ -1,8 +1,14 @@
-//! OpenAI's older completions, not translated yet: refused in OpenAI's form.
+//! OpenAI's legacy completions, spoken by a client.
+//!
+//! A target that has them too gets the request as it is; any other is asked by chat: the prompt is the user's message,
+//! and what the model says is the text. Source: <https://platform.openai.com/docs/api-reference/completions>.
+
+mod request;
+mod writer;
 
 use super::chat::CHAT;
 use super::{Language, Seed, StreamWriter, WholeWriter};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::openai::Body;
 
 /// The language.
@@ -13,16 +19,20 @@ pub(super) static COMPLETIONS: Completions = Completions;
 pub(super) struct Completions;
 
 impl Language for Completions {
-    fn hub(&self, _body: &Body) -> Result<Body, Error> {
-        Err(Error::client(Kind::NotFound, "/v1/completions is not served yet: use /v1/chat/completions."))
+    fn hub(&self, body: &Body) -> Result<Body, Error> {
+        Body::read(request::to_chat(body)?)
+    }
+
+    fn echo(&self, body: &Body) -> String {
+        request::echo(body)
     }
 
     fn whole(&self, seed: Seed<'_>) -> Box<dyn WholeWriter> {
-        CHAT.whole(seed)
+        Box::new(writer::TextWriter::new(seed, false))
     }
 
     fn stream(&self, seed: Seed<'_>) -> Box<dyn StreamWriter> {
-        CHAT.stream(seed)
+        Box::new(writer::TextWriter::new(seed, true))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Vec<u8> {
