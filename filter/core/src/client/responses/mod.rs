@@ -5,14 +5,13 @@
 //! has one, by an id that carries the target ([`Seal`], [`Stored`]), or refused.
 
 mod echo;
+mod events;
 mod input;
 mod items;
 mod reasoning;
 mod request;
 mod seal;
 mod stored;
-#[cfg(test)]
-mod tests;
 mod tools;
 mod writer;
 
@@ -54,6 +53,6 @@ impl Language for Responses {
     }
 
     fn fail(&self, error: &Error, out: &mut Vec<u8>) {
-        writer::fail(error, out);
+        events::fail(error, out);
     }
 }

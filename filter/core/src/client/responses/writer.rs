@@ -3,9 +3,10 @@
 //! Items are gathered in either case, as the last event repeats them all; only a stream tells of each step.
 //! Source: <https://platform.openai.com/docs/api-reference/responses-streaming>.
 
+use super::events::{Events, error_fields, failure, part_done, place, write_usage};
 use super::items::{Call, Item, Kinds, Message, Part, Reasoning, Status, Text, annotation, summary};
 use crate::client::{Seed, StreamWriter, WholeWriter};
-use crate::error::{Error, Kind as ErrorKind};
+use crate::error::Error;
 use crate::json::{Json, Out, Str, escaped};
 use crate::meter::Usage;
 use crate::openai::{Finish, FinishReason, Piece, Sink, Start};
@@ -42,41 +43,6 @@ pub(super) struct ResponseWriter {
 
 /// How much of a response's id goes into the ids of its items: its end, where ids differ.
 const ITEM_SEED: usize = 24;
-
-/// The events told so far and not yet taken.
-#[derive(Debug)]
-struct Events {
-    out: Vec<u8>,
-    told: bool,
-    next: u64,
-}
-
-impl Events {
-    fn tell(&mut self, name: &str, fields: impl FnOnce(&mut Vec<u8>)) {
-        if !self.told {
-            return;
-        }
-        let out = &mut self.out;
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\ndata: {\"type\":\"");
-        out.extend_from_slice(name.as_bytes());
-        out.push(b'"');
-        out.field_number("sequence_number", self.next);
-        fields(out);
-        out.extend_from_slice(b"}\n\n");
-        self.next += 1;
-    }
-}
-
-/// Where something stands: an item, its place, and the place within it under the name that its kind has for it.
-fn place(out: &mut Vec<u8>, id: &str, output: usize, inner: Option<(&str, usize)>) {
-    out.field_text("item_id", id);
-    out.field_number("output_index", output as u64);
-    if let Some((name, index)) = inner {
-        out.field_number(name, index as u64);
-    }
-}
 
 impl ResponseWriter {
     pub fn new(seed: Seed<'_>, told: bool) -> Self {
@@ -401,75 +367,6 @@ impl ResponseWriter {
             message.own = Some(value.text().to_owned());
         }
     }
-}
-
-fn part_done(events: &mut Events, part: &Part, id: &str, at: usize, index: usize) {
-    let place = |out: &mut Vec<u8>| place(out, id, at, Some(("content_index", index)));
-    match part {
-        Part::Text(text) => events.tell("response.output_text.done", |out| {
-            place(out);
-            out.field_token("text", Str::spelled(&text.text));
-            out.key("logprobs");
-            text.write_logprobs(out);
-        }),
-        Part::Refusal(text) => events.tell("response.refusal.done", |out| {
-            place(out);
-            out.field_token("refusal", Str::spelled(text));
-        }),
-    }
-    events.tell("response.content_part.done", |out| {
-        place(out);
-        out.key("part");
-        part.write(out);
-    });
-}
-
-/// Ends a stream that has passed with an error. Nobody has counted its events: their numbers may be behind this one's.
-pub(super) fn fail(error: &Error, out: &mut Vec<u8>) {
-    let mut events = Events { out: std::mem::take(out), told: true, next: u64::from(u32::MAX) };
-    events.tell("error", |out| error_fields(error, out));
-    *out = events.out;
-}
-
-/// The fields of an error event: as documented, and once more in the envelope that OpenAI's SDKs raise.
-fn error_fields(error: &Error, out: &mut Vec<u8>) {
-    let text = String::from_utf8(error.to_openai()).unwrap_or_default();
-    let Some(inner) = Json::trusted(&text).field("error") else { return };
-    for name in ["code", "message", "param"] {
-        out.field(name, inner.field(name).unwrap_or(Json::trusted("null")));
-    }
-    out.field("error", inner);
-}
-
-/// A response's error has few codes.
-fn failure(error: &Error, out: &mut Vec<u8>) {
-    let code = match error.kind {
-        ErrorKind::RateLimit | ErrorKind::Quota => "rate_limit_exceeded",
-        ErrorKind::InvalidRequest | ErrorKind::ContextWindow | ErrorKind::ContentPolicy => "invalid_prompt",
-        _ => "server_error",
-    };
-    out.open(b'{');
-    out.field_text("code", code);
-    out.field_text("message", error.shown());
-    out.close(b'}');
-}
-
-/// Token counts by this API's names.
-fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
-    out.open(b'{');
-    out.field_number("input_tokens", usage.input);
-    out.key("input_tokens_details");
-    out.open(b'{');
-    out.field_number("cached_tokens", usage.cached.unwrap_or(0));
-    out.field_number("cache_write_tokens", usage.cache_write.unwrap_or(0));
-    out.close(b'}');
-    out.field_number("output_tokens", usage.output);
-    out.key("output_tokens_details");
-    out.open(b'{');
-    out.field_number("reasoning_tokens", usage.reasoning.unwrap_or(0));
-    out.close(b'}');
-    out.field_number("total_tokens", usage.input.saturating_add(usage.output));
-    out.close(b'}');
 }
 
 impl WholeWriter for ResponseWriter {
