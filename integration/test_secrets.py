@@ -9,7 +9,9 @@ from checks import HELLO, assert_openai_error
 from conftest import MASTER_KEY, PROVIDER_KEY, litellm_config, start
 from gateway import HTTP
 from standins import vendors
-from standins.scripted import json_reply
+from standins.scripted import json_reply, stream_reply
+from test_bad_providers import GOOD
+from test_chat import EVENTS
 
 CLIENT_SECRETS = {
     "x-api-key": "client-api-key-1",
@@ -72,6 +74,29 @@ def test_a_key_that_a_provider_repeats_stays_here(gateway, script, model):
         answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": f"scripted-{model}", "messages": HELLO}, timeout=30)
         assert "Incorrect API key provided" in assert_openai_error(answer, status)["message"]
         assert PROVIDER_KEY not in answer.text
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_in_a_header_of_a_reply_stays_here(gateway, script, status):
+    reply = GOOD["openai"] if status == 200 else {"error": {"message": "no"}}
+    said = [("x-your-key", PROVIDER_KEY), ("link", f"<https://provider/?key={PROVIDER_KEY}>; rel=next"), ("x-fine", "as it is")]
+    script.then(json_reply(reply, status, said))
+    answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json={"model": "scripted-openai", "messages": HELLO}, timeout=30)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["x-fine"] == "as it is"
+    assert PROVIDER_KEY not in str(answer.headers) + answer.text
+
+
+@pytest.mark.parametrize("model", sorted(vendors()))
+def test_a_key_in_an_error_inside_a_stream_stays_here(gateway, script, model):
+    first, _ = EVENTS[model]("m")
+    message = f"Incorrect API key provided: {PROVIDER_KEY}."
+    error = {"type": "error", "error": {"type": "authentication_error", "message": message}}
+    script.then(stream_reply(*first, error))
+    body = {"model": f"scripted-{model}", "messages": HELLO, "stream": True}
+    answer = HTTP.post(gateway.base_url + "/v1/chat/completions", json=body, timeout=30)
+    assert "Incorrect API key provided" in answer.text
+    assert PROVIDER_KEY not in answer.text
 
 
 @pytest.mark.parametrize("shape", ["roles", "inline"])

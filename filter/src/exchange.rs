@@ -156,6 +156,9 @@ impl Exchange {
             self.retry_after_ms = retry_after(&headers);
         }
         apply(&plan.edits);
+        for name in &plan.secret {
+            host::set_header(Half::Response, name, None);
+        }
         self.holding = plan.hold;
         if end {
             self.report(end);

@@ -21,6 +21,7 @@ use crate::exchange::{Exchange, Wanted, kept, refuse};
 use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
 use crate::observe;
+use crate::passage::Passage;
 use crate::settle::{Asked, measure, settle};
 use crate::state;
 
@@ -30,7 +31,7 @@ const HANDOVER_STATE: &str = "wasm.dragoman.stream";
 
 /// By this header Envoy's router is told how long an attempt may take until its reply's head goes to the client.
 /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter>
-const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+pub const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
 /// By this one, how often it may try again, where a request is one that only its own target can answer.
 const MAX_RETRIES: &str = "x-envoy-max-retries";
@@ -72,6 +73,7 @@ pub struct Stream {
     stored: Option<Stored>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
+    passage: Option<Passage>,
     /// The body is over the limit, and has been told so.
     refused: bool,
     /// How much of the request's body stands in Envoy's buffer.
@@ -113,6 +115,7 @@ impl Stream {
             stored: None,
             admitted: None,
             exchange: None,
+            passage: None,
             refused: false,
             size: 0,
             status: 0,
@@ -383,6 +386,10 @@ impl HttpContext for Stream {
                 answer(&reply);
                 Action::Pause
             }
+            Verdict::Carry(way) => {
+                let passage = Passage::new(Rc::clone(&self.gateway), way, self.id, &head);
+                self.passage.insert(passage).request_headers(end)
+            }
             Verdict::Read(endpoint) => {
                 self.begin(endpoint);
                 Action::Pause
@@ -401,10 +408,16 @@ impl HttpContext for Stream {
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         // Trailers end a request whose last piece of body did not say so.
-        self.on_http_request_body(self.size, true)
+        match &mut self.passage {
+            Some(passage) => passage.request_trailers(),
+            None => self.on_http_request_body(self.size, true),
+        }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        if let Some(passage) = &mut self.passage {
+            return passage.request_body(size, end);
+        }
         let Some(endpoint) = self.endpoint else { return Action::Continue };
         if self.refused {
             return Action::Pause;
@@ -427,6 +440,9 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        if let Some(passage) = &mut self.passage {
+            return passage.response_headers(end);
+        }
         let action = self.reply_head(end);
         if end && action == Action::Continue {
             self.trace();
@@ -435,6 +451,9 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        if let Some(passage) = &mut self.passage {
+            return passage.response_body(size, end);
+        }
         let action = self.reply_body(size, end);
         if end && action == Action::Continue {
             self.trace();
@@ -447,7 +466,10 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        self.settle();
+        match &self.passage {
+            Some(passage) => passage.settle(),
+            None => self.settle(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod gateway;
 mod host;
 mod ledger;
 mod observe;
+mod passage;
 mod root;
 mod settle;
 mod silence;

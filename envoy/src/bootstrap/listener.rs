@@ -2,6 +2,7 @@
 
 use dragoman_core::config::{CLUSTER_HEADER, Role};
 use dragoman_core::observe::IDENTITY_HEADERS;
+use dragoman_core::pass::PASS_HEADER;
 use serde_json::{Value, json};
 
 use super::{Site, address, duration, filter, observe, typed};
@@ -66,6 +67,8 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         },
         // A provider may think for an hour before its first byte.
         "stream_idle_timeout": duration(plan.longest_ms()),
+        // For /v1/realtime; the filter refuses it at any other path.
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "request_headers_timeout": "15s",
         // How long a client may take to send its request; a body of the limit at 1 Mbit/s fits.
         "request_timeout": "300s",
@@ -75,7 +78,7 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         ],
         "route_config": {
             "name": "dragoman",
-            "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": [route(plan, site)]}],
+            "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": routes(plan, site)}],
         },
     });
     if let Some(manager) = manager.as_object_mut() {
@@ -132,7 +135,8 @@ pub fn local_replies(site: &Site) -> Value {
 /// The filter alone names clusters, and filters in front of it say whose a key is.
 pub fn early_header_mutation() -> Value {
     let remove = |name: &&str| json!({"remove": name});
-    let removed: Vec<Value> = [CLUSTER_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
+    let removed: Vec<Value> =
+        [CLUSTER_HEADER, PASS_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
     let mutation = typed(
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         json!({"mutations": removed}),
@@ -140,8 +144,40 @@ pub fn early_header_mutation() -> Value {
     json!([{"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}])
 }
 
+/// All routes.
+pub fn routes(plan: &Plan, site: &Site) -> Vec<Value> {
+    vec![passing(plan), route(plan, site)]
+}
+
+/// The route of requests that pass as they are: what is tried once is not kept for another time, so that a body of any size
+/// passes in the same memory.
+fn passing(plan: &Plan) -> Value {
+    json!({
+        "match": {"prefix": "/", "headers": [{"name": PASS_HEADER, "present_match": true}]},
+        "route": {
+            "cluster_header": CLUSTER_HEADER,
+            "timeout": "0s",
+            "idle_timeout": duration(plan.longest_ms()),
+        },
+        // What the filter reads of a body before it lets it go.
+        "request_body_buffer_limit": body_limit(plan),
+        "request_headers_to_remove": PRIVATE,
+    })
+}
+
+/// What is no provider's business: how requests are routed, and who the client is.
+const PRIVATE: &[&str] = &[
+    CLUSTER_HEADER,
+    PASS_HEADER,
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "forwarded",
+];
+
 /// The route: the filter answers what has no model, and names the cluster of the rest.
-pub fn route(plan: &Plan, site: &Site) -> Value {
+fn route(plan: &Plan, site: &Site) -> Value {
     let action = json!({
         "cluster_header": CLUSTER_HEADER,
         // No limit over all attempts, and no limit to a stream that flows: each attempt has its own, below.
@@ -153,10 +189,7 @@ pub fn route(plan: &Plan, site: &Site) -> Value {
         "match": {"prefix": "/"},
         "route": action,
         "request_body_buffer_limit": body_limit(plan),
-        // A provider has no business with who the client is.
-        "request_headers_to_remove": [
-            CLUSTER_HEADER, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded",
-        ],
+        "request_headers_to_remove": PRIVATE,
     })
 }
 

@@ -69,7 +69,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             "route.yaml",
             "Goes into the routes of a virtual host, in front of others that match the same paths.\n\
              The HttpConnectionManager must remove x-dragoman-* from what clients send: see early_header_mutation.yaml.",
-            json!([listener::route(plan, site)]),
+            json!(listener::routes(plan, site)),
         ),
         (
             "early_header_mutation.yaml",

@@ -65,6 +65,7 @@ impl Clusters {
                 Some(place) => place.name.clone(),
                 None => clusters.add(target, held),
             };
+            target.config.cluster.clone_from(&target.cluster);
         }
         clusters
     }

@@ -214,11 +214,11 @@ impl Entry<'_> {
             settings,
             max_output_tokens: info.max_output_tokens.or(info.max_tokens),
             info: None,
+            cluster: String::new(),
             stream_silence_ms: None,
             silence_ms: None,
         };
-        let info = self.info(&config);
-        let config = TargetConfig { info, ..config };
+        let config = TargetConfig { info: self.info(&config), ..config };
         // The filter's own check, so that nothing is rendered that the filter would refuse.
         let checked = serde_json::to_string(&config).map_err(|error| error.to_string());
         let target = match checked.and_then(|json| Target::from_json(&json)) {

@@ -2,8 +2,12 @@
 //!
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
+<<<<<<< HEAD
 mod chosen;
 mod kept;
+=======
+mod passing;
+>>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -19,8 +23,14 @@ use crate::error::{Error, Kind};
 use crate::json::Out;
 use crate::meter::{Bill, ModelInfo, Tried};
 use crate::openai::{ChatRequest, Param};
+use crate::pass::Way;
 use crate::provider::auth::Env;
+<<<<<<< HEAD
 use crate::route::{Choice, Moment, Route, Routes, Rule, Standing, tags};
+=======
+use crate::provider::path::percent_decoded;
+use crate::route::{Choice, Moment, Nobody, Route, Routes, Rule, Standing, Wishes, choose, tags};
+>>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 
@@ -89,8 +99,13 @@ pub enum Verdict {
     Reply(Reply),
     /// Its body must be read.
     Read(Endpoint),
+<<<<<<< HEAD
     /// It is for a response that a target keeps.
     Stored(Stored),
+=======
+    /// It passes.
+    Carry(Way),
+>>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
 }
 
 /// An answer of the gateway's own.
@@ -233,9 +248,15 @@ impl Gateway {
         }
         let endpoint = match Endpoint::at(path) {
             Some(endpoint) => endpoint,
+<<<<<<< HEAD
             None if let Some(stored) = self.stored(path, head) => {
                 self.authenticate(head.headers)?;
                 return stored.map(Verdict::Stored);
+=======
+            None if let Some(way) = self.way(head) => {
+                self.authenticate_way(head)?;
+                return Ok(Verdict::Carry(way));
+>>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
             }
             None if path == "models" || path.starts_with("models/") => {
                 self.authenticate(head.headers)?;
@@ -255,6 +276,10 @@ impl Gateway {
         let header = |name: &str| {
             head.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
         };
+        // Envoy lets the upgrade through for those paths that have one; its body would never end.
+        if header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
+            return Err(Error::invalid("There is no WebSocket at this path."));
+        }
         if let Some(encoding) =
             header("content-encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
         {
@@ -459,29 +484,6 @@ fn wrong_method(head: &RequestHead<'_>, right: &str) -> Error {
     Error::client(Kind::InvalidRequest, message).status(405).code("method_not_allowed")
 }
 
-/// `text` with its percent escapes decoded; one that is malformed stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = tail.first_chunk::<2>().filter(|_| *first == b'%').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 16).ok()
-        });
-        match escape {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -503,7 +505,11 @@ mod tests {
             Verdict::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
             Verdict::Read(_) => (0, String::new()),
             Verdict::Pass => (1, String::new()),
+<<<<<<< HEAD
             Verdict::Stored(_) => (2, String::new()),
+=======
+            Verdict::Carry(_) => (2, String::new()),
+>>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
         }
     }
 

@@ -185,6 +185,9 @@ pub struct TargetConfig {
     /// What is known about the model. The gateway's alone: endpoints carry none of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<ModelInfo>,
+    /// The cluster that holds its address alone, for requests that pass.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cluster: String,
     /// How long a stream may say nothing, in milliseconds, where that is less than Envoy allows all targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_silence_ms: Option<u64>,
@@ -224,6 +227,8 @@ pub struct Target {
     pub max_output_tokens: Option<u64>,
     /// What is known about the model, where the gateway asks.
     pub info: Option<Rc<ModelInfo>>,
+    /// The cluster that holds its address alone, for requests that pass.
+    pub cluster: String,
     /// How long a stream may say nothing, in milliseconds, where that is less than Envoy allows all targets.
     pub stream_silence_ms: Option<u64>,
     /// The same for the rest of a whole reply.
@@ -313,6 +318,7 @@ impl Target {
             settings,
             max_output_tokens: raw.max_output_tokens,
             info: raw.info.map(Rc::new),
+            cluster: raw.cluster,
             stream_silence_ms: raw.stream_silence_ms,
             silence_ms: raw.silence_ms,
             by_model: Vec::new(),

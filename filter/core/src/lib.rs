@@ -34,6 +34,7 @@
 //! | [`config`] | the plugin config, raw and checked | LiteLLM's YAML |
 //! | [`course`] | what is tried next when an attempt fails, and when to give up | who is asked, and how |
 //! | [`route`] | names to routes, routes to first targets | bodies |
+//! | [`pass`] | requests that pass as they are: their paths, targets, heads and token counts | body languages |
 //! | [`openai`] | the hub language: request views, [`openai::Sink`], the two reply writers | vendors |
 //! | [`dialect`] | providers' body languages, one each | who speaks them, and each other |
 //! | [`provider`] | vendors as rows of data; credentials | framing's inside |
@@ -99,6 +100,7 @@ pub mod json;
 pub mod meter;
 pub mod observe;
 pub mod openai;
+pub mod pass;
 pub mod provider;
 pub mod route;
 pub mod wire;

@@ -47,6 +47,8 @@ pub struct HeadPlan {
     pub hold: bool,
     /// Changes, where it goes on at once.
     pub edits: Vec<Edit>,
+    /// Headers that hold the target's key: they stay here.
+    pub secret: Vec<String>,
 }
 
 /// What becomes of a piece of a reply's body.
@@ -186,6 +188,13 @@ impl Attempt {
         if self.stream {
             self.told = Some(info);
         }
+    }
+
+    /// The headers that repeat the target's key. A key so short that a word could be it is none that can be looked for.
+    fn secret(&self, headers: &[(String, String)]) -> Vec<String> {
+        let Some(key) = self.key.as_deref().filter(|key| key.len() >= 8) else { return Vec::new() };
+        let holds = |(_, value): &&(String, String)| value.len() >= key.len() && value.contains(key);
+        headers.iter().filter(holds).map(|(name, _)| name.clone()).collect()
     }
 
     /// The target that is tried.

@@ -11,15 +11,12 @@ use crate::error::{Error, Said};
 use crate::json::{Cursor, Json, Kind as JsonKind};
 use crate::meter::{Price, Seen, Usage, Witness, dollars};
 use crate::openai::{EmbeddingWriter, Sink};
+use crate::pass::PRIVATE;
 use crate::wire::events::{self, Events, Fate};
 use crate::wire::{Framer, Framing};
 
 /// The largest reply that is gathered whole, in bytes.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
-
-/// Headers of a provider's reply that are not a client's business.
-const PRIVATE: &[&str] =
-    &["set-cookie", "alt-svc", "strict-transport-security", "x-envoy-upstream-service-time"];
 
 /// How far a reply has come.
 pub(super) enum Reply {
@@ -87,6 +84,10 @@ pub(super) struct Translated {
 impl Attempt {
     /// The reply's head has come. `headers` have names in lower case; `end` says that no body follows.
     pub fn head(&mut self, status: u16, headers: &[(String, String)], end: bool) -> HeadPlan {
+        HeadPlan { secret: self.secret(headers), ..self.judge_head(status, headers, end) }
+    }
+
+    fn judge_head(&mut self, status: u16, headers: &[(String, String)], end: bool) -> HeadPlan {
         let mut edits: Vec<Edit> =
             PRIVATE.iter().filter(|name| header(headers, name).is_some()).map(|name| (*name, None)).collect();
         self.rate_limits(headers, &mut edits);
@@ -107,7 +108,7 @@ impl Attempt {
             };
             edits.push((":status", Some(self.endpoint.language().status(&error).to_string())));
             self.failure = Some(error);
-            return HeadPlan { hold: false, edits };
+            return HeadPlan { hold: false, edits, ..HeadPlan::default() };
         }
         let encoding = header(headers, "content-encoding").unwrap_or("identity");
         let content = header(headers, "content-type").unwrap_or_default().to_ascii_lowercase();
@@ -138,7 +139,7 @@ impl Attempt {
         let gathered = Vec::new();
         self.reply =
             Reply::Whole(Whole { status, length, framed, unusable, error_name, input_tokens, gathered });
-        HeadPlan { hold: true, edits }
+        HeadPlan { hold: true, edits, ..HeadPlan::default() }
     }
 
     /// Rate limits and the request's id under OpenAI's names, where the provider has its own.
@@ -172,7 +173,7 @@ impl Attempt {
             edits.push(("content-type", Some("text/event-stream; charset=utf-8".to_owned())));
         }
         edits.push(("content-length", None));
-        HeadPlan { hold: held, edits }
+        HeadPlan { hold: held, edits, ..HeadPlan::default() }
     }
 
     /// A piece of the reply's body has come; `end` says that it is the last.

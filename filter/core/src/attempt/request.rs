@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::World;
 use crate::client::responses::Stored;
 use crate::client::{Endpoint, Request};
-use crate::config::{Setting, Target};
+use crate::config::Target;
 use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped};
 use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
 use crate::provider::Auth;
 use crate::provider::auth::{Outgoing, authorize};
+use crate::provider::path::{fill, value};
 
 pub(super) struct Made {
     pub outgoing: Outgoing,
@@ -51,7 +52,7 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
     let said = say(target, asked, &model, world, &mut body)?;
     outgoing.body = (!said.passes).then_some(body);
     let in_path = said.model.as_ref().unwrap_or(&model);
-    outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, in_path, world)?);
+    outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, in_path, world.env)?);
     headers(target, &mut outgoing.headers, world)?;
     for (name, value) in said.features {
         add(name, &value, &mut outgoing.headers);
@@ -227,7 +228,7 @@ fn headers(target: &Target, headers: &mut Vec<(String, String)>, world: &World<'
     for (name, setting) in &target.headers {
         let name = name.to_ascii_lowercase();
         headers.retain(|(known, _)| *known != name);
-        headers.push((name, value(setting, target, world)?));
+        headers.push((name, value(setting, target, world.env)?));
     }
     Ok(())
 }
@@ -241,52 +242,5 @@ fn add(name: &str, value: &str, headers: &mut Vec<(String, String)>) {
             list.push_str(value);
         }
         None => headers.push((name.to_owned(), value.to_owned())),
-    }
-}
-
-fn value(setting: &Setting, target: &Target, world: &World<'_>) -> Result<String, Error> {
-    setting.value(world.env).ok_or_else(|| match setting {
-        Setting::Env { env } => {
-            Error::config(format!("target {}: the environment variable {env} is not set", target.id))
-        }
-        Setting::Plain(_) => Error::internal("a plain setting without a value"),
-    })
-}
-
-/// Fills a path template: `{model}` as one percent-encoded segment, other names from the target's settings.
-fn fill(template: &str, target: &Target, model: &str, world: &World<'_>) -> Result<String, Error> {
-    let mut path = String::with_capacity(template.len() + model.len());
-    let mut rest = template;
-    while let Some((head, tail)) = rest.split_once('{') {
-        path.push_str(head);
-        let (name, tail) = tail.split_once('}').unwrap_or((tail, ""));
-        if name == "model" {
-            segment(model, &mut path);
-        } else {
-            let setting = target
-                .settings
-                .get(name)
-                .ok_or_else(|| Error::config(format!("target {}: '{name}' is missing", target.id)))?;
-            segment(&value(setting, target, world)?, &mut path);
-        }
-        rest = tail;
-    }
-    path.push_str(rest);
-    Ok(path)
-}
-
-/// Appends `text` percent-encoded as one path segment (RFC 3986: unreserved characters stay).
-fn segment(text: &str, path: &mut String) {
-    use std::fmt::Write as _;
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            _ => {
-                // Writing to a String can't fail.
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
     }
 }

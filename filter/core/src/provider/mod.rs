@@ -3,6 +3,7 @@
 pub mod auth;
 mod listing;
 mod naming;
+pub mod path;
 mod quirks;
 pub mod table;
 
