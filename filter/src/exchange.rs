@@ -108,7 +108,7 @@ impl Exchange {
             let gateway = entry.gateway.as_ref();
             tried.info = gateway.and_then(|gateway| gateway.model_info(attempt.target(), attempt.model()));
             (tried.model, tried.prompt) = (Rc::from(attempt.model()), prompt);
-            tried.free = request.endpoint == Endpoint::CountTokens;
+            tried.free = matches!(endpoint, Endpoint::CountTokens | Endpoint::Stored);
             if let Some(info) = tried.info.clone().filter(|_| gateway.is_some_and(|known| known.stream_cost))
             {
                 attempt.tell_cost(info);
