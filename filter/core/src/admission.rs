@@ -2,12 +2,9 @@
 //!
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
-<<<<<<< HEAD
 mod chosen;
 mod kept;
-=======
 mod passing;
->>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -25,12 +22,8 @@ use crate::meter::{Bill, ModelInfo, Tried};
 use crate::openai::{ChatRequest, Param};
 use crate::pass::Way;
 use crate::provider::auth::Env;
-<<<<<<< HEAD
-use crate::route::{Choice, Moment, Route, Routes, Rule, Standing, tags};
-=======
 use crate::provider::path::percent_decoded;
-use crate::route::{Choice, Moment, Nobody, Route, Routes, Rule, Standing, Wishes, choose, tags};
->>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
+use crate::route::{Choice, Moment, Route, Routes, Rule, Standing, tags};
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 
@@ -99,13 +92,10 @@ pub enum Verdict {
     Reply(Reply),
     /// Its body must be read.
     Read(Endpoint),
-<<<<<<< HEAD
     /// It is for a response that a target keeps.
     Stored(Stored),
-=======
     /// It passes.
     Carry(Way),
->>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
 }
 
 /// An answer of the gateway's own.
@@ -248,15 +238,13 @@ impl Gateway {
         }
         let endpoint = match Endpoint::at(path) {
             Some(endpoint) => endpoint,
-<<<<<<< HEAD
             None if let Some(stored) = self.stored(path, head) => {
                 self.authenticate(head.headers)?;
                 return stored.map(Verdict::Stored);
-=======
+            }
             None if let Some(way) = self.way(head) => {
                 self.authenticate_way(head)?;
                 return Ok(Verdict::Carry(way));
->>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
             }
             None if path == "models" || path.starts_with("models/") => {
                 self.authenticate(head.headers)?;
@@ -505,11 +493,8 @@ mod tests {
             Verdict::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
             Verdict::Read(_) => (0, String::new()),
             Verdict::Pass => (1, String::new()),
-<<<<<<< HEAD
             Verdict::Stored(_) => (2, String::new()),
-=======
             Verdict::Carry(_) => (2, String::new()),
->>>>>>> 7699de6 (Requests that pass: OpenAI's other endpoints and the providers' own paths, with the target's credential)
         }
     }
 

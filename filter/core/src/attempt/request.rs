@@ -12,7 +12,7 @@ use crate::json::{Json, Str, escaped};
 use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
 use crate::provider::Auth;
 use crate::provider::auth::{Outgoing, authorize};
-use crate::provider::path::{fill, value};
+use crate::provider::path::{fill, segment, value};
 
 pub(super) struct Made {
     pub outgoing: Outgoing,
@@ -121,7 +121,7 @@ pub(super) fn fetch(target: &Target, asked: &Stored, world: &World<'_>) -> Resul
     let id = asked.opened.native.as_deref().unwrap_or_default();
     let (native, template, _) =
         native.filter(|_| !id.is_empty()).ok_or_else(|| Error::internal("a stored response of nobody's"))?;
-    let path = fill(template, target, "", world)?;
+    let path = fill(template, target, "", world.env)?;
     let (path, fixed) = path.split_once('?').unwrap_or((&path, ""));
     let mut whole = format!("{}{path}/", target.address.path);
     segment(id, &mut whole);
