@@ -107,6 +107,10 @@ def test_the_committed_parts_make_an_envoy_of_ones_own(role: str, tmp_path: path
         "static_resources": {"listeners": [{"name": "own", "address": address, "filter_chains": [chain]}], "clusters": part("clusters.yaml")},
         "stats_config": part("stats_config.yaml"),
     }
+    if role == "upstream":
+        tail = part("tail.yaml")
+        bootstrap["static_resources"]["listeners"] += tail["static_resources"]["listeners"]
+        bootstrap["bootstrap_extensions"] = tail["bootstrap_extensions"]
     wasm = ROOT / "target" / "wasm32-wasip1" / "release" / "dragoman.wasm"
     own = tmp_path / "envoy.json"
     own.write_text(json.dumps(bootstrap).replace("/etc/dragoman/dragoman.wasm", str(wasm)))

@@ -158,6 +158,7 @@ fn requests() {
         tokens: &|_| None,
         now: 1,
         id: "id",
+        model: None,
         headers: &[],
         seal: &Seal::of(None),
         hold_heads: false,

@@ -63,6 +63,7 @@ fn reply(target: &Rc<Target>, content_type: &str, stream: bool, pieces: &[&[u8]]
         tokens: &|_| None,
         now: 1,
         id: "id",
+        model: None,
         headers: &[],
         seal: &Seal::of(None),
         hold_heads: false,

@@ -50,6 +50,7 @@ fn reply(target: &Rc<Target>, stream: bool, content_type: &str, status: u16, pie
         tokens: &|_| None,
         now: 1,
         id: "id",
+        model: None,
         headers: &[],
         seal: &Seal::of(None),
         hold_heads: false,

@@ -300,10 +300,11 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
         Some(roots) => roots.clone(),
         None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
     };
-    if !version.holds_heads() && plan.retries > 0 {
+    if !version.holds_heads() {
         eprintln!(
-            "dragoman: warning: Envoy {version} tries again only what never reached a provider; 1.37 and later also try again \
-             after a provider's error"
+            "dragoman: warning: Envoy {version} tries again, and lets other models stand in, only where a reply's status tells \
+             enough; 1.37 and later also at what its body says: a window that is too small, a policy, an error as a \
+             stream's first event"
         );
     }
     let address = |socket: SocketAddr| (socket.ip().to_string(), socket.port());

@@ -22,6 +22,13 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
+    /// Whether a request can begin anew whatever its body's size is: up to 1.37 it hangs where the body fills more than half
+    /// of the buffer that it is allowed.
+    #[must_use]
+    pub fn begins_anew_with_all(self) -> bool {
+        self >= Self { major: 1, minor: 38 }
+    }
+
     /// Whether a route's limit on bodies holds for filters in front of the router: 1.36 has the connection's limit there.
     #[must_use]
     pub fn limits_bodies_by_route(self) -> bool {

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use dragoman_core::attempt::{Attempt, Edit, World};
+use dragoman_core::attempt::{Attempt, Edit, Step, World};
 use dragoman_core::client::responses::{Seal, Stored};
 use dragoman_core::client::{Endpoint, Request};
-use dragoman_core::config::Target;
-use dragoman_core::error::{Error, Origin};
+use dragoman_core::config::{TAIL_HEADER, Target};
+use dragoman_core::course::Course;
+use dragoman_core::error::{Error, Origin, Said};
 use dragoman_core::meter::prompt_estimate;
 use dragoman_core::provider::auth::Outgoing;
 use proxy_wasm::types::Action;
@@ -17,6 +18,7 @@ use crate::observe;
 use crate::silence;
 use crate::state;
 use crate::token;
+use crate::turn::{self, Turn, turn};
 
 /// Whether a header of the client's goes on to the provider: these few, and no credential, no cookie, none of ours.
 pub fn forwarded(name: &str) -> bool {
@@ -29,7 +31,8 @@ pub fn forwarded(name: &str) -> bool {
 /// Whether a header of the client's is kept for attempts: those that go on, and those that a language of the client's
 /// has a meaning for.
 pub fn kept(name: &str) -> bool {
-    forwarded(name) || name == "anthropic-beta"
+    // What a request needs that begins anew, too.
+    forwarded(name) || matches!(name, "anthropic-beta" | ":scheme" | ":authority" | ":path")
 }
 
 /// What an attempt is made for.
@@ -77,6 +80,10 @@ pub struct Exchange {
     retry_after_ms: Option<u64>,
     /// Whether the attempt is a span of a trace.
     traced: bool,
+    /// Whether a head that has been held may be turned into one on which Envoy acts.
+    hold_heads: bool,
+    /// The reply doesn't go to the client.
+    turned: bool,
 }
 
 impl Exchange {
@@ -88,7 +95,9 @@ impl Exchange {
         let (env, tokens, now_s) = (&host::env, &token::current, now / 1_000_000_000);
         let seal = ledger::with(stream, |entry| Some(Rc::clone(&entry.gateway.as_ref()?.seal))).flatten();
         let seal = seal.unwrap_or_else(|| Rc::new(Seal::of(None)));
-        let world = World { env, tokens, now: now_s, id: &id, headers, seal: &seal, hold_heads };
+        let meant = ledger::with(stream, |entry| entry.course.as_ref().and_then(Course::stand_in)).flatten();
+        let model = meant.as_deref();
+        let world = World { env, tokens, now: now_s, id: &id, model, headers, seal: &seal, hold_heads };
         let scheme = if target.address.tls { "https" } else { "http" };
         let place = ledger::begin(stream, Rc::clone(&target), now);
         let (begun, method, endpoint, prompt) = match wanted {
@@ -136,6 +145,8 @@ impl Exchange {
             watched: false,
             retry_after_ms: None,
             traced: false,
+            hold_heads,
+            turned: false,
         })
     }
 
@@ -151,27 +162,79 @@ impl Exchange {
             headers.iter().find(|(name, _)| name == ":status").and_then(|(_, status)| status.parse().ok());
         let status = status.unwrap_or(502);
         ledger::attempt(self.stream, self.place, |tried| tried.status = status);
-        let plan = self.attempt.head(status, &headers, end);
+        let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        if header(TAIL_HEADER).is_some() {
+            // Nobody is at the target's address: Envoy has gone on to the tail.
+            return self.tail();
+        }
         if status >= 400 {
             self.retry_after_ms = retry_after(&headers);
         }
-        apply(&plan.edits);
-        for name in &plan.secret {
-            host::set_header(Half::Response, name, None);
+        if !self.hold_heads && status >= 400 && !end && self.turns_unread(status) {
+            return Action::Continue;
         }
+        let plan = self.attempt.head(status, &headers, end);
         self.holding = plan.hold;
         if end {
             self.report(end);
         } else {
             self.watch();
         }
+        match self.attempt.failure().and_then(|error| turn(self.stream, error, self.retry_after_ms)) {
+            Some(Turn::Away(edits)) => apply(&edits),
+            _ => {
+                apply(&plan.edits);
+                for name in &plan.secret {
+                    host::set_header(Half::Response, name, None);
+                }
+            }
+        }
         if plan.hold { Action::Pause } else { Action::Continue }
+    }
+
+    /// An error's head can't be held here until its body says more: it is judged by its status alone, where that tells
+    /// enough. True when the reply has been turned away.
+    fn turns_unread(&mut self, status: u16) -> bool {
+        let label = self.attempt.target().provider.label;
+        let error = Said::default().into_error(status, label);
+        if !matches!(error.http_status(), 401..=404 | 408 | 409 | 429 | 500..) {
+            return false;
+        }
+        let Some(Turn::Away(edits)) = turn(self.stream, &error, self.retry_after_ms) else { return false };
+        apply(&edits);
+        self.turned = true;
+        ledger::attempt(self.stream, self.place, |tried| tried.failure = Some(error.kind));
+        state::failed(self.attempt.target(), error.kind, error.http_status(), self.retry_after_ms);
+        true
+    }
+
+    /// The reply is the tail's.
+    fn tail(&mut self) -> Action {
+        self.turned = true;
+        end_at_tail(self.stream)
     }
 
     /// A piece of the reply's body has come.
     pub fn response_body(&mut self, size: usize, end: bool) -> Action {
+        if self.turned {
+            host::set_body(Half::Response, &[]);
+            return Action::Continue;
+        }
         let bytes = host::body(Half::Response, size);
-        let step = self.attempt.body(&bytes, end);
+        let mut step = self.attempt.body(&bytes, end);
+        if self.hold_heads
+            && step.release.is_some()
+            && let Some(error) = self.attempt.failure()
+        {
+            match turn(self.stream, error, self.retry_after_ms) {
+                Some(Turn::Away(edits)) => {
+                    step = Step { bytes: Some(Vec::new()), release: Some(edits) };
+                    self.turned = true;
+                }
+                Some(Turn::Stays(error)) => step = self.attempt.fail(error),
+                None => {}
+            }
+        }
         if let Some(bytes) = &step.bytes {
             host::set_body(Half::Response, bytes);
         }
@@ -282,6 +345,18 @@ fn put(outgoing: &Outgoing, method: &str, scheme: &str, length: usize, headers: 
         }
     }
     host::set_headers(Half::Request, native);
+}
+
+/// The tail's reply becomes what follows from the failure before it.
+pub fn end_at_tail(stream: u32) -> Action {
+    match turn::tail(stream) {
+        Turn::Away(edits) => apply(&edits),
+        // The gateway gives it a body.
+        Turn::Stays(error) => {
+            host::set_header(Half::Response, ":status", Some(&error.http_status().to_string()))
+        }
+    }
+    Action::Continue
 }
 
 fn apply(edits: &[Edit]) {

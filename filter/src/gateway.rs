@@ -1,22 +1,23 @@
 //! The gateway role, and the inline role that is gateway and attempt in one: one context per client request.
 
+mod anew;
 mod kept;
 
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, HeadWishes, Plan, Reply, RequestHead, Verdict, World};
+use dragoman_core::admission::{Gateway, HeadWishes, Plan, Reply, RequestHead, Verdict};
 use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
+use dragoman_core::course::{Course, Wishes};
 use dragoman_core::error::{Error, Kind, Said};
-use dragoman_core::json::{Json, Str};
 use dragoman_core::meter::dollars;
 use dragoman_core::observe::Who;
 use dragoman_core::openai::Body;
-use dragoman_core::route::Moment;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use self::anew::plan;
 use crate::exchange::{Exchange, Wanted, kept, refuse};
 use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
@@ -35,6 +36,13 @@ pub const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
 /// By this one, how often it may try again, where a request is one that only its own target can answer.
 const MAX_RETRIES: &str = "x-envoy-max-retries";
+
+/// How often was tried, in LiteLLM's words.
+const RETRIES_HEADER: &str = "x-litellm-attempted-retries";
+const FALLBACKS_HEADER: &str = "x-litellm-attempted-fallbacks";
+
+/// The longest name of a model that is remembered: one that nobody has given a model may be of any length.
+const MAX_MODEL: usize = 256;
 
 /// What an attempt must know that is not in the request: headers can't carry it, as they outlive the attempt that
 /// rewrites them.
@@ -71,6 +79,10 @@ pub struct Stream {
     wishes: HeadWishes,
     /// The request, where it is for a response that a target keeps.
     stored: Option<Stored>,
+    /// What the head says of the request's course.
+    course: Wishes,
+    /// What an earlier stream of this request has left.
+    before: Option<Before>,
     admitted: Option<Admitted>,
     exchange: Option<Exchange>,
     passage: Option<Passage>,
@@ -89,6 +101,12 @@ pub struct Stream {
     foreign: Option<Vec<u8>>,
 }
 
+/// What an earlier stream of the same request has left.
+struct Before {
+    asked: String,
+    entry: Entry,
+}
+
 /// What the gateway knows of an admitted request when it has ended.
 struct Admitted {
     route: String,
@@ -97,6 +115,9 @@ struct Admitted {
     stream: bool,
     target: Rc<Target>,
 }
+
+/// The status of a reply that begins its request anew.
+const TURNED: u16 = 307;
 
 /// The longest foreign error body that is read, in bytes.
 const MAX_FOREIGN: usize = 64 * 1024;
@@ -113,6 +134,8 @@ impl Stream {
             headers: Vec::new(),
             wishes: HeadWishes::default(),
             stored: None,
+            course: Wishes::default(),
+            before: None,
             admitted: None,
             exchange: None,
             passage: None,
@@ -130,16 +153,29 @@ impl Stream {
     fn admit(&mut self, endpoint: Endpoint, size: usize) -> Result<Action, Error> {
         let mut request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
-        let (now_ms, stream) = (self.started / 1_000_000, request.stream());
-        let world = World {
-            moment: Moment { now_ms, random: host::random() },
-            look: &|route| state::look(&gateway, route, stream, now_ms),
+        let now_ms = self.started / 1_000_000;
+        let (asked, mut entry) = match self.before.take() {
+            Some(before) => (before.asked, before.entry),
+            None => (request.model()?.plain().into_owned(), Entry::default()),
         };
-        let plan = gateway.body(&request, &self.wishes, &world)?;
-        if let Some(meant) = plan.listed.first() {
-            request = Request::new(endpoint, request.body.asking_for(meant)?);
-            host::set_body(Half::Request, request.body.text().as_bytes());
-        }
+        let mut course = match entry.course.take() {
+            Some(course) => course,
+            None => {
+                let mut wishes = std::mem::take(&mut self.course).with_body(&request.body)?;
+                let mut listed = gateway.routes.listed(&asked).into_iter().map(str::to_owned);
+                let model = listed.next().unwrap_or_else(|| asked.clone());
+                // Of a list of names, the others stand in for the first.
+                wishes.fallbacks = wishes
+                    .fallbacks
+                    .or_else(|| Some(listed.collect()).filter(|names: &Vec<_>| !names.is_empty()));
+                if model != asked {
+                    request = Request::new(endpoint, request.body.asking_for(&model)?);
+                    host::set_body(Half::Request, request.body.text().as_bytes());
+                }
+                Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms)
+            }
+        };
+        let plan = plan(&gateway, &request, &mut course, &self.wishes)?;
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
         if let Some(reply) = gateway.estimate(&request, &plan)? {
@@ -147,7 +183,7 @@ impl Stream {
             return Ok(Action::Pause);
         }
         // Where the route's name is what was asked for, there is nothing to remember.
-        let asked = plan.route.contains('*').then(|| asked_model(&request.body));
+        let asked: Option<String> = (plan.route != asked).then(|| asked.chars().take(MAX_MODEL).collect());
         if let Some(who) = &mut self.who {
             who.add_body(&request.body);
             observe::asked(
@@ -167,17 +203,22 @@ impl Stream {
         });
         let headers = std::mem::take(&mut self.headers);
         if self.inline {
-            ledger::open(self.id, Rc::clone(&gateway), None);
+            entry.gateway = Some(Rc::clone(&gateway));
+            ledger::open(self.id, entry);
             let with = self.circumstances(&headers, size);
             self.exchange = Some(Exchange::begin(Rc::clone(target), Wanted::Posted(&request), with)?);
         } else {
-            self.leave(&plan, headers);
+            entry.headers.get_or_insert(headers);
+            (entry.target, entry.course) = (Some(Rc::clone(target)), Some(course));
+            entry.gateway = Some(Rc::clone(&gateway));
+            (entry.tries, entry.decided, entry.secret) = (0, false, None);
+            ledger::open(self.id, entry);
             if gateway.share_bodies {
                 ledger::leave(self.id, request);
             }
             Handover { endpoint, stream: self.id }.write();
         }
-        send(&plan);
+        send(&plan, self.inline);
         Ok(Action::Continue)
     }
 
@@ -189,7 +230,23 @@ impl Stream {
         self.wishes = self.gateway.wishes(&self.headers);
         let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
         self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
+        self.course = Wishes::of_head(&self.headers);
         self.headers.retain(|(name, _)| kept(name));
+    }
+
+    /// The failure of which the last attempt told.
+    fn last_failure(&self) -> Option<Error> {
+        ledger::with(self.id, |entry| entry.course.as_ref().and_then(|course| course.last().cloned()))
+            .flatten()
+    }
+
+    /// Tells the client how often was tried.
+    fn tell_counts(&self) {
+        let counts = ledger::with(self.id, |entry| entry.course.as_ref().map(Course::counts)).flatten();
+        if let Some((retries, fallbacks)) = counts {
+            host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
+            host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
+        }
     }
 
     /// The client's language.
@@ -207,15 +264,14 @@ impl Stream {
                 if admitted.stream { None } else { self.gateway.bill(last).and_then(|bill| bill.cost) };
             let busy: u64 = entry.attempts.iter().map(|tried| tried.busy(now)).sum();
             let overhead = now.saturating_sub(self.started).saturating_sub(busy);
-            Some((Rc::clone(&last.target), cost, overhead, entry.attempts.len() - 1))
+            Some((Rc::clone(&last.target), cost, overhead))
         });
-        let Some((target, cost, overhead, retries)) = told.flatten() else { return };
+        let Some((target, cost, overhead)) = told.flatten() else { return };
         host::set_header(Half::Response, "x-litellm-model-id", Some(&target.id));
         // A name that no header can hold is not told.
         if admitted.route.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             host::set_header(Half::Response, "x-litellm-model-group", Some(&admitted.route));
         }
-        host::set_header(Half::Response, "x-litellm-attempted-retries", Some(&retries.to_string()));
         let overhead = format!("{}.{:03}", overhead / 1_000_000, overhead / 1000 % 1000);
         host::set_header(Half::Response, "x-litellm-overhead-duration-ms", Some(&overhead));
         if let Some(cost) = cost {
@@ -281,14 +337,22 @@ impl Stream {
             return action;
         }
         self.status = status();
+        if self.status == TURNED {
+            // Envoy would not begin the request anew.
+            ledger::with(self.id, |entry| entry.secret = None);
+            let error = self.last_failure().unwrap_or_else(|| Error::internal("a turn without a failure"));
+            refuse(&error, endpoint, &self.request_id);
+            return Action::Pause;
+        }
+        self.tell_counts();
         if self.status < 400 {
             self.tell();
             return Action::Continue;
         }
         if end {
             // Without a body, where one must be: OpenAI's SDKs read the error from it.
-            let error = Said::default().into_error(self.status, "The provider");
-            refuse(&error.status(self.status), endpoint, &self.request_id);
+            let said = || Said::default().into_error(self.status, "The provider").status(self.status);
+            refuse(&self.last_failure().unwrap_or_else(said), endpoint, &self.request_id);
             return Action::Pause;
         }
         let headers = host::headers(Half::Response);
@@ -340,18 +404,12 @@ impl Stream {
     }
 }
 
-/// The model that the client asks for. A name that nobody has given a model may be of any length.
-fn asked_model(body: &Body) -> String {
-    let model = body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
-    model.chars().take(256).collect()
-}
-
 /// Tells Envoy's router what to do with an admitted request.
-fn send(plan: &Plan<'_>) {
+fn send(plan: &Plan<'_>, inline: bool) {
     if let Some(timeout) = plan.timeout_ms {
         host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
     }
-    if plan.pinned {
+    if plan.pinned && inline {
         host::set_header(Half::Request, MAX_RETRIES, Some("0"));
     }
     if !plan.cluster.is_empty() {
@@ -369,6 +427,13 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         self.headers = host::headers(Half::Request);
+        if self.inherits() {
+            if self.gateway.observe.is_some() {
+                let path = self.headers.iter().find(|(name, _)| name == ":path");
+                observe::came(path.map_or("", |(_, path)| path.as_str()));
+            }
+            return Action::Pause;
+        }
         let header = |wanted: &str| {
             self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
         };
@@ -466,9 +531,10 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        match &self.passage {
-            Some(passage) => passage.settle(),
-            None => self.settle(),
+        if let Some(passage) = &self.passage {
+            passage.settle();
+        } else if !self.bequeaths() {
+            self.settle();
         }
     }
 }

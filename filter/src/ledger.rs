@@ -7,11 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use dragoman_core::admission::Gateway;
-use dragoman_core::client::Request;
+use dragoman_core::admission::{Gateway, HeadWishes};
 use dragoman_core::client::responses::Stored;
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
+use dragoman_core::course::Course;
 use dragoman_core::meter::Tried;
+use dragoman_core::observe::Who;
 use hashbrown::HashMap;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
@@ -32,37 +34,69 @@ pub struct Entry {
     pub stored: Option<Stored>,
     /// Who has admitted it.
     pub gateway: Option<Rc<Gateway>>,
-    /// The targets that may be tried, in their order.
-    pub chain: Vec<Rc<Target>>,
+    /// The target that the gateway has picked.
+    pub target: Option<Rc<Target>>,
+    /// What is tried when an attempt fails; nothing where that is left to Envoy.
+    pub course: Option<Course>,
+    /// How often Envoy has tried since the gateway picked the target.
+    pub tries: u32,
+    /// What is next has been decided; the tail only carries it out.
+    pub decided: bool,
+    /// The secret under which the request begins anew.
+    pub secret: Option<String>,
     /// Every attempt so far, in order.
     pub attempts: Vec<Tried>,
 }
 
+/// What a request's next stream takes over from the last.
+#[derive(Debug)]
+pub struct Legacy {
+    /// What the client asked for.
+    pub endpoint: Endpoint,
+    /// The client's id of the request.
+    pub request_id: String,
+    /// The model that the client asked for.
+    pub asked: String,
+    /// What its head wishes of the choice.
+    pub wishes: HeadWishes,
+    /// Whose it is.
+    pub who: Option<Who>,
+    /// When the request came.
+    pub started: u64,
+    /// The entry of the last stream.
+    pub entry: Entry,
+}
+
 thread_local! {
+    /// At most one: Envoy begins a request anew within the callback in which the last stream ends.
+    static LEGACY: RefCell<Option<Legacy>> = const { RefCell::new(None) };
     static OPEN: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
     static WAITING: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Entry {
-    /// The target of the next attempt: of the chain's, at the address that Envoy has picked, the one that was tried the least,
-    /// and the first of those. `origin` tells that address; it isn't asked where the whole chain is at one.
-    pub fn next_target(&self, origin: impl FnOnce() -> Option<String>) -> Option<Rc<Target>> {
-        let first = self.chain.first()?;
-        let one = self.chain.iter().all(|target| target.address.same_origin(&first.address));
-        let origin = if one { None } else { origin() };
-        let here =
-            |target: &&Rc<Target>| origin.as_ref().is_none_or(|origin| target.address.origin() == *origin);
-        let tries = |target: &&Rc<Target>| {
-            self.attempts.iter().filter(|tried| Rc::ptr_eq(&tried.target, target)).count()
-        };
-        self.chain.iter().filter(here).min_by_key(tries).cloned()
+    /// An entry of a request that `gateway` has admitted.
+    pub fn of(gateway: &Rc<Gateway>) -> Self {
+        Self { gateway: Some(Rc::clone(gateway)), ..Self::default() }
     }
 }
 
 /// Opens the entry of the gateway context `id`.
-pub fn open(id: u32, gateway: Rc<Gateway>, headers: Option<Vec<(String, String)>>) {
-    let gateway = Some(gateway);
-    OPEN.with_borrow_mut(|open| open.insert(id, Entry { headers, gateway, ..Entry::default() }));
+pub fn open(id: u32, entry: Entry) {
+    OPEN.with_borrow_mut(|open| open.insert(id, entry));
+}
+
+/// Leaves what the request's next stream takes over.
+pub fn bequeath(legacy: Legacy) {
+    LEGACY.set(Some(legacy));
+}
+
+/// Takes over what was left under `secret`, which is good for once.
+pub fn inherit(secret: &str) -> Option<Legacy> {
+    LEGACY.with_borrow_mut(|left| {
+        let fits = left.as_ref().and_then(|legacy| legacy.entry.secret.as_deref()) == Some(secret);
+        if fits { left.take() } else { None }
+    })
 }
 
 /// Leaves the request for the first attempt, where there is room.

@@ -13,6 +13,7 @@ mod silence;
 mod state;
 mod stats;
 mod token;
+mod turn;
 mod upstream;
 
 proxy_wasm::main! {{

@@ -204,7 +204,7 @@ impl Passage {
             // Last, as it clears the route that Envoy has found so far.
             host::set_header(Half::Request, CLUSTER_HEADER, Some(&target.cluster));
         }
-        ledger::open(self.id, Rc::clone(&gateway), None);
+        ledger::open(self.id, ledger::Entry::of(&gateway));
         let place = ledger::begin(self.id, Rc::clone(&target), self.started);
         self.sent = Some(Gone { sent, target, route: chosen.route.to_owned(), place });
         Ok(chosen.model)

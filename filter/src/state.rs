@@ -245,6 +245,13 @@ pub fn begin(gateway: &Gateway, choice: &Choice, now_ms: u64) -> Option<Begun> {
     Some(Begun { group, slot, strategy, counts })
 }
 
+/// A request that has begun goes on to another choice.
+pub fn leave(begun: Begun, now_ms: u64) {
+    if begun.strategy == Strategy::LeastBusy {
+        under_way(&begun.group, begun.slot, now_ms, false);
+    }
+}
+
 /// A request that has begun has ended, whatever became of it.
 pub fn end(begun: Begun, measurement: &Measurement<'_>) {
     let Begun { group, slot, strategy, counts } = begun;
@@ -252,13 +259,12 @@ pub fn end(begun: Begun, measurement: &Measurement<'_>) {
     if strategy == Strategy::LeastBusy {
         under_way(&group, slot, now_ms, false);
     }
-    for (tried, at) in measurement.attempts.iter().zip(0..).filter(|_| counts) {
+    for tried in measurement.attempts.iter().filter(|_| counts) {
         let Some(known) = known(&tried.target.id) else { continue };
         let tokens = tried.seen.usage.map_or(0, |usage| usage.input.saturating_add(usage.output));
-        // The first was counted when it began.
-        let requests = u64::from(at > 0);
-        if tokens + requests > 0 {
-            use_up(&known.group, known.seat.slot, now_ms, tokens, requests);
+        // The requests were counted when they began.
+        if tokens > 0 {
+            use_up(&known.group, known.seat.slot, now_ms, tokens, 0);
         }
     }
     let Some(last) = measurement.attempts.last() else { return };

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use dragoman_core::client::{Endpoint, Request};
-use dragoman_core::config::{METADATA_NAMESPACE, Target};
+use dragoman_core::config::{METADATA_NAMESPACE, TAIL_KEY, Target};
 use dragoman_core::error::Error;
 use dragoman_core::openai::Body;
 use hashbrown::HashMap;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, Bytes};
 
-use crate::exchange::{Circumstances, Exchange, Wanted, refuse};
+use crate::exchange::{Circumstances, Exchange, Wanted, end_at_tail, refuse};
 use crate::gateway::Handover;
 use crate::host::{self, Half};
 use crate::ledger;
@@ -32,7 +32,7 @@ pub struct Habits {
     pub hold_heads: bool,
     /// Take the body that the gateway has left.
     pub share_bodies: bool,
-    /// Take the next target of the chain that the gateway has left.
+    /// Take the target that the gateway has left.
     pub share_targets: bool,
     /// Tell traces of the attempt, which is a span of its own.
     pub traces: bool,
@@ -44,6 +44,8 @@ pub struct Upstream {
     habits: Habits,
     exchange: Option<Exchange>,
     start: Option<Start>,
+    /// The stream whose last attempt has failed without a word: this one is at the tail.
+    tail: Option<u32>,
     /// What the client asks for.
     endpoint: Endpoint,
     /// How much of the request's body stands in Envoy's buffer.
@@ -59,14 +61,22 @@ struct Start {
 impl Upstream {
     /// A context for an attempt that is about to begin.
     pub const fn new(id: u32, habits: Habits) -> Self {
-        Self { id, habits, exchange: None, start: None, endpoint: Endpoint::Chat, size: 0 }
+        Self { id, habits, exchange: None, start: None, tail: None, endpoint: Endpoint::Chat, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
         let Start { target, handover } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
         let Handover { endpoint, stream } = handover;
-        let headers = ledger::with(stream, |entry| entry.headers.clone()).flatten();
+        let headers = ledger::with(stream, |entry| {
+            if entry.tries > 1
+                && let Some(course) = &mut entry.course
+            {
+                course.goes_again();
+            }
+            entry.headers.clone()
+        })
+        .flatten();
         let mut headers = headers.unwrap_or_else(|| host::headers(Half::Request));
         if self.habits.traces {
             observe::trying(&target);
@@ -92,17 +102,28 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// The attempt is at the tail: nothing of what was made for a provider goes there.
+    fn tail(&mut self, stream: u32, end: bool) -> Action {
+        self.tail = Some(stream);
+        let head = [(":method", "POST"), (":scheme", "http"), (":authority", TAIL_KEY), (":path", "/")];
+        // Envoy's own route table asks for the last when the request begins anew.
+        let head = head.into_iter().chain([("content-length", "0"), ("x-forwarded-proto", "http")]);
+        host::set_headers(Half::Request, head.collect());
+        if end { Action::Continue } else { Action::Pause }
+    }
+}
+
 /// What the host that Envoy picked for this attempt says of itself.
 fn endpoint(key: &str) -> Option<Bytes> {
     host::property(&["xds", "upstream_host_metadata", "filter_metadata", METADATA_NAMESPACE, key])
 }
 
-/// The next target of the chain that the gateway has left, at the address that Envoy picked.
-fn next_target(stream: u32) -> Result<Rc<Target>, Error> {
-    let origin = || endpoint("address").and_then(|address| String::from_utf8(address).ok());
-    ledger::with(stream, |entry| entry.next_target(origin))
+/// The target that the gateway has left.
+fn left_target(stream: u32) -> Result<Rc<Target>, Error> {
+    ledger::with(stream, |entry| entry.target.clone())
         .flatten()
-        .ok_or_else(|| Error::internal("an attempt whose gateway has left no target for this address"))
+        .ok_or_else(|| Error::internal("an attempt whose gateway has left no target"))
 }
 
 /// The target of the host that Envoy picked for this attempt.
@@ -142,7 +163,14 @@ impl HttpContext for Upstream {
             return Action::Continue;
         };
         self.endpoint = handover.endpoint;
-        let target = if self.habits.share_targets { next_target(handover.stream) } else { target() };
+        let tries = ledger::with(handover.stream, |entry| {
+            entry.tries += 1;
+            entry.tries
+        });
+        if tries.is_some_and(|tries| tries > 1) && endpoint(TAIL_KEY).is_some() {
+            return self.tail(handover.stream, end);
+        }
+        let target = if self.habits.share_targets { left_target(handover.stream) } else { target() };
         match target {
             Ok(target) if !end => {
                 self.start = Some(Start { target, handover });
@@ -171,6 +199,10 @@ impl HttpContext for Upstream {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        if self.tail.is_some() {
+            host::set_body(Half::Request, &[]);
+            return if end { Action::Continue } else { Action::Pause };
+        }
         if self.start.is_none() {
             return Action::Continue;
         }
@@ -188,9 +220,10 @@ impl HttpContext for Upstream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
-        match &mut self.exchange {
-            Some(exchange) => exchange.response_headers(end),
-            None => Action::Continue,
+        match (&mut self.exchange, self.tail) {
+            (Some(exchange), _) => exchange.response_headers(end),
+            (None, Some(stream)) => end_at_tail(stream),
+            (None, None) => Action::Continue,
         }
     }
 

@@ -273,6 +273,7 @@ impl<'c> Exchange<'c> {
             tokens: &|_| None,
             now: NOW,
             id: ID,
+            model: None,
             headers: &self.request_headers,
             seal: &Seal::of(None),
             hold_heads: false,

@@ -1,12 +1,12 @@
-//! Where requests go: a cluster for each address, and one for each sequence of several.
+//! Where requests go: a cluster for each address, and one that has the tail behind it.
 
-use dragoman_core::config::{METADATA_NAMESPACE, Role, Target};
+use dragoman_core::config::{Role, Target};
 use dragoman_core::provider::auth::aws::Scope;
 use dragoman_core::provider::auth::google::{self, Source};
 use serde_json::{Value, json};
 
-use super::{Site, address, bare, filter, typed};
-use crate::convert::{Place, Plan, Sequence};
+use super::{Site, address, bare, filter, tail, typed};
+use crate::convert::{Place, Plan};
 
 /// What a connection may hold back before Envoy stops reading from it.
 const CONNECTION_BUFFER: u32 = 1024 * 1024;
@@ -15,34 +15,29 @@ const NO_LIMIT: u32 = 1_000_000;
 
 /// All clusters.
 pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
-    let places = &plan.clusters.places;
-    let mut clusters: Vec<Value> = places
-        .iter()
-        .flat_map(|place| place.names().map(|name| place_cluster(name, place, plan, site)))
-        .collect();
+    let mut clusters: Vec<Value> = plan.places.iter().map(|place| place_cluster(place, plan, site)).collect();
     if site.role != Role::Inline {
-        clusters.extend(plan.clusters.sequences.iter().map(|walk| sequence_cluster(walk, plan, site)));
+        clusters.extend(plan.places.iter().map(|place| tailed_cluster(place, plan, site)));
+        clusters.push(tail::cluster());
     }
     clusters.extend(token_clusters(plan, site));
     clusters
 }
 
-/// The cluster `name` of one address.
-fn place_cluster(name: &str, place: &Place, plan: &Plan, site: &Site) -> Value {
+/// The cluster of one address.
+fn place_cluster(place: &Place, plan: &Plan, site: &Site) -> Value {
     let host = bare(&place.address.host);
     let is_address = host.parse::<std::net::IpAddr>().is_ok();
     let mut cluster = json!({
-        "name": name,
+        "name": place.name,
         "connect_timeout": "10s",
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "circuit_breakers": no_limits(),
         "upstream_connection_options": {"tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 15, "keepalive_probes": 4}},
         "load_assignment": {
-            "cluster_name": name,
+            "cluster_name": place.name,
             "endpoints": [{"lb_endpoints": [{
                 "endpoint": {"address": address(host, place.address.port)},
-                // By this the filter knows which of a chain's targets the attempt is for.
-                "metadata": {"filter_metadata": {METADATA_NAMESPACE: {"address": place.address.origin()}}},
             }]}],
         },
         "typed_extension_protocol_options": protocol(place.address.tls, upstream_filters(place.signing.as_ref(), plan, site)),
@@ -128,23 +123,21 @@ pub fn tls(host: &str, is_address: bool, site: &Site) -> Value {
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }
 
-/// A cluster that tries others in their order.
-fn sequence_cluster(walk: &Sequence, plan: &Plan, site: &Site) -> Value {
-    let aggregate =
-        typed("envoy.extensions.clusters.aggregate.v3.ClusterConfig", json!({"clusters": walk.members}));
+/// The cluster of one address with the tail behind it.
+fn tailed_cluster(place: &Place, plan: &Plan, site: &Site) -> Value {
     let mut cluster = json!({
-        "name": walk.name,
+        "name": place.tailed,
         "connect_timeout": "10s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": no_limits(),
-        "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": aggregate},
+        "cluster_type": tail::behind(&place.name),
     });
-    // Envoy takes the filters of the cluster that the route names. All members have the same: see `convert::aws`.
-    if let Some(filters) = upstream_filters(walk.signing.as_ref(), plan, site)
+    // Envoy takes the filters of the cluster that the route names.
+    if let Some(filters) = upstream_filters(place.signing.as_ref(), plan, site)
         && let Some(cluster) = cluster.as_object_mut()
     {
-        let tls = plan.clusters.places.iter().any(|place| place.signing == walk.signing && place.address.tls);
-        cluster.insert("typed_extension_protocol_options".to_owned(), protocol(tls, Some(filters)));
+        let protocol = protocol(place.address.tls, Some(filters));
+        cluster.insert("typed_extension_protocol_options".to_owned(), protocol);
     }
     cluster
 }

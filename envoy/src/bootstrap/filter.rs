@@ -19,6 +19,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         master_key: plan.master_key.clone(),
         id_secret: plan.id_secret.clone(),
         max_body_bytes: plan.max_body_bytes,
+        course: plan.course.clone(),
         // Only the router stands between the roles, and it changes no body.
         share_bodies: site.role == Role::Gateway,
         observe: observe::told(plan, site),
@@ -30,20 +31,23 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                 hidden: route.hidden,
                 sticky: route.sticky.clone(),
                 targets: route
-                    .chains
+                    .choices
                     .iter()
-                    .filter_map(|chain| {
-                        let first = plan.targets.get(*chain.targets.first()?)?;
-                        // A listener's filter meets one target per request, so no chain is worth walking.
-                        let cluster = if site.role == Role::Inline { &first.cluster } else { &chain.cluster };
+                    .filter_map(|choice| {
+                        let target = plan.targets.get(choice.target)?;
+                        // A listener's filter meets one target per request.
+                        let inline = site.role == Role::Inline;
+                        let mut places = plan.places.iter();
+                        let place = places.find(|place| place.name == target.cluster)?;
+                        let cluster = if inline { &place.name } else { &place.tailed };
                         Some(RouteTargetConfig {
-                            target: first.config.id.clone(),
+                            target: target.config.id.clone(),
                             cluster: cluster.clone(),
-                            weight: chain.weight,
-                            order: chain.order,
-                            timeout_ms: differs(first.timeout_ms, plan.timeout_ms),
-                            stream_timeout_ms: differs(first.stream_timeout_ms, first.timeout_ms),
-                            member: routing::member(first, &plan.routing),
+                            weight: choice.weight,
+                            order: choice.order,
+                            timeout_ms: differs(target.timeout_ms, plan.course.timeout_ms),
+                            stream_timeout_ms: differs(target.stream_timeout_ms, target.timeout_ms),
+                            member: routing::member(target, &plan.routing),
                         })
                     })
                     .collect(),

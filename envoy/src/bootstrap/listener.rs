@@ -1,6 +1,6 @@
 //! Where clients come in.
 
-use dragoman_core::config::{CLUSTER_HEADER, Role};
+use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, Role, WAIT_HEADER};
 use dragoman_core::observe::IDENTITY_HEADERS;
 use dragoman_core::pass::PASS_HEADER;
 use serde_json::{Value, json};
@@ -13,10 +13,16 @@ const CONNECTION_BUFFER: u32 = 32 * 1024;
 /// How much more than the filter's limit Envoy takes, so that the filter's own refusal, in OpenAI's form, comes first.
 const BODY_SLACK: usize = 4 * 1024 * 1024;
 
+/// How often a request may begin anew, and an attempt be tried again without that: far more than any course takes.
+const MAX_TURNS: u32 = 500;
+
 /// The listener.
 pub fn listener(plan: &Plan, site: &Site) -> Value {
-    let connection_buffer =
-        if site.version.limits_bodies_by_route() { CONNECTION_BUFFER as usize } else { body_limit(plan) };
+    let connection_buffer = if site.version.limits_bodies_by_route() {
+        CONNECTION_BUFFER as usize
+    } else {
+        body_limit(plan, site)
+    };
     json!({
         "name": "dragoman",
         "address": address(&site.listen.0, site.listen.1),
@@ -32,8 +38,14 @@ pub fn listener(plan: &Plan, site: &Site) -> Value {
 }
 
 /// What Envoy takes of a request's body.
-fn body_limit(plan: &Plan) -> usize {
-    plan.max_body_bytes.saturating_add(BODY_SLACK)
+fn body_limit(plan: &Plan, site: &Site) -> usize {
+    let needed = plan.max_body_bytes.saturating_add(BODY_SLACK);
+    // Up to 1.37 a request that begins anew hangs when its body fills more than half of what is allowed.
+    if site.role == Role::Inline || site.version.begins_anew_with_all() {
+        needed
+    } else {
+        needed.saturating_mul(2)
+    }
 }
 
 fn connection_manager(plan: &Plan, site: &Site) -> Value {
@@ -132,11 +144,11 @@ pub fn local_replies(site: &Site) -> Value {
     json!({"mappers": mappers})
 }
 
-/// The filter alone names clusters, and filters in front of it say whose a key is.
+/// The filter alone names clusters, and requests that begin anew; filters in front of it say whose a key is.
 pub fn early_header_mutation() -> Value {
     let remove = |name: &&str| json!({"remove": name});
     let removed: Vec<Value> =
-        [CLUSTER_HEADER, PASS_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
+        [CLUSTER_HEADER, AGAIN_HEADER, PASS_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
     let mutation = typed(
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         json!({"mutations": removed}),
@@ -146,12 +158,12 @@ pub fn early_header_mutation() -> Value {
 
 /// All routes.
 pub fn routes(plan: &Plan, site: &Site) -> Vec<Value> {
-    vec![passing(plan), route(plan, site)]
+    vec![passing(plan, site), route(plan, site)]
 }
 
 /// The route of requests that pass as they are: what is tried once is not kept for another time, so that a body of any size
 /// passes in the same memory.
-fn passing(plan: &Plan) -> Value {
+fn passing(plan: &Plan, site: &Site) -> Value {
     json!({
         "match": {"prefix": "/", "headers": [{"name": PASS_HEADER, "present_match": true}]},
         "route": {
@@ -160,7 +172,7 @@ fn passing(plan: &Plan) -> Value {
             "idle_timeout": duration(plan.longest_ms()),
         },
         // What the filter reads of a body before it lets it go.
-        "request_body_buffer_limit": body_limit(plan),
+        "request_body_buffer_limit": body_limit(plan, site),
         "request_headers_to_remove": PRIVATE,
     })
 }
@@ -168,6 +180,7 @@ fn passing(plan: &Plan) -> Value {
 /// What is no provider's business: how requests are routed, and who the client is.
 const PRIVATE: &[&str] = &[
     CLUSTER_HEADER,
+    AGAIN_HEADER,
     PASS_HEADER,
     "x-forwarded-for",
     "x-forwarded-host",
@@ -178,24 +191,62 @@ const PRIVATE: &[&str] = &[
 
 /// The route: the filter answers what has no model, and names the cluster of the rest.
 fn route(plan: &Plan, site: &Site) -> Value {
-    let action = json!({
+    let mut action = json!({
         "cluster_header": CLUSTER_HEADER,
         // No limit over all attempts, and no limit to a stream that flows: each attempt has its own, below.
         "timeout": "0s",
         "idle_timeout": duration(plan.longest_ms()),
         "retry_policy": retry_policy(plan, site),
     });
+    if site.role != Role::Inline
+        && let Some(action) = action.as_object_mut()
+    {
+        // A failed attempt's reply becomes a redirect by the filter's hand, and by no other's: no provider's passes it.
+        let redirects = json!({
+            "redirect_response_codes": [307],
+            "response_headers_to_copy": [AGAIN_HEADER],
+            "max_internal_redirects": MAX_TURNS,
+            "allow_cross_scheme_redirect": true,
+        });
+        action.insert("internal_redirect_policy".to_owned(), redirects);
+    }
     json!({
         "match": {"prefix": "/"},
         "route": action,
-        "request_body_buffer_limit": body_limit(plan),
+        "request_body_buffer_limit": body_limit(plan, site),
         "request_headers_to_remove": PRIVATE,
     })
 }
 
-/// What makes an attempt fail, and what then. One policy for all routes: which targets stand in for which is told by the
-/// cluster that the filter names.
+/// What makes an attempt fail, and what then.
 fn retry_policy(plan: &Plan, site: &Site) -> Value {
+    if site.role == Role::Inline {
+        return inline_retry_policy(plan, site);
+    }
+    let priority = typed(
+        "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        json!({"update_frequency": 1}),
+    );
+    json!({
+        // What no reply announces is tried again on the tail; what one does, after the time that the filter says.
+        "retry_on": "reset,connect-failure,refused-stream,retriable-headers",
+        "retriable_headers": [{"name": WAIT_HEADER, "present_match": true}],
+        "rate_limited_retry_back_off": {
+            "reset_headers": [{"name": WAIT_HEADER, "format": "SECONDS"}],
+            "max_interval": "3600s",
+        },
+        "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
+        // The filter decides when it is enough; this only ends what would have no end.
+        "num_retries": MAX_TURNS,
+        "retry_priority": {"name": "envoy.retry_priorities.previous_priorities", "typed_config": priority},
+        // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.
+        // A target with another timeout has it from the filter.
+        "per_try_timeout": duration(plan.course.timeout_ms),
+    })
+}
+
+/// An inline filter can't decide on the next attempt: Envoy repeats this one, as LiteLLM would without a policy.
+fn inline_retry_policy(plan: &Plan, site: &Site) -> Value {
     // LiteLLM tries these again: no connection, timeouts, 408, 409, 429 and all of 5xx. The filter holds a failure's head until
     // it has read why; 1.36 breaks the client's connection when such a head is then tried again.
     let retry_on = if site.version.holds_heads() {
@@ -203,26 +254,11 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
     } else {
         "connect-failure,refused-stream,reset-before-request"
     };
-    let mut policy = json!({
+    json!({
         "retry_on": retry_on,
         "retriable_status_codes": [408, 409, 429],
-        "num_retries": plan.retries,
-        // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.
-        // A target with another timeout has it from the filter.
-        "per_try_timeout": duration(plan.timeout_ms),
+        "num_retries": plan.course.retries,
+        "per_try_timeout": duration(plan.course.timeout_ms),
         "retry_back_off": {"base_interval": "0.1s", "max_interval": "8s"},
-    });
-    if site.role != Role::Inline
-        && let Some(policy) = policy.as_object_mut()
-    {
-        let priority = typed(
-            "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            json!({"update_frequency": 1}),
-        );
-        policy.insert(
-            "retry_priority".to_owned(),
-            json!({"name": "envoy.retry_priorities.previous_priorities", "typed_config": priority}),
-        );
-    }
-    policy
+    })
 }

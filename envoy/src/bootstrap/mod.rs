@@ -9,6 +9,7 @@ mod filter;
 mod listener;
 mod observe;
 mod process;
+mod tail;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -43,7 +44,7 @@ pub struct Site {
 /// A whole bootstrap.
 #[must_use]
 pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
-    json!({
+    let mut bootstrap = json!({
         "node": {"id": "dragoman", "cluster": "dragoman"},
         "admin": process::admin(site),
         "static_resources": {
@@ -52,13 +53,24 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
         },
         "stats_config": process::stats(),
         "overload_manager": process::overload_manager(),
-    })
+    });
+    if site.role != Role::Inline {
+        if let Some(listeners) =
+            bootstrap.pointer_mut("/static_resources/listeners").and_then(Value::as_array_mut)
+        {
+            listeners.push(tail::listener());
+        }
+        if let Some(bootstrap) = bootstrap.as_object_mut() {
+            bootstrap.insert("bootstrap_extensions".to_owned(), tail::extensions());
+        }
+    }
+    bootstrap
 }
 
 /// The parts that go into an Envoy configuration of one's own: a file's name, what it is for, and its content.
 #[must_use]
 pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Value)> {
-    let parts = vec![
+    let mut parts = vec![
         (
             "http_filter.yaml",
             "Goes into the http_filters of an HttpConnectionManager, in the place of the router.\n\
@@ -93,6 +105,17 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
             process::stats(),
         ),
     ];
+    if site.role != Role::Inline {
+        let tail = json!({
+            "static_resources": {"listeners": [tail::listener()]},
+            "bootstrap_extensions": tail::extensions(),
+        });
+        parts.push((
+            "tail.yaml",
+            "Goes into the bootstrap: the listener inside the process to which Envoy turns when a provider can't be reached.",
+            tail,
+        ));
+    }
     // Without logs and traces there is nothing to put in.
     parts.into_iter().filter(|(_, _, value)| *value != json!({})).collect()
 }

@@ -47,12 +47,24 @@ pub fn connection_manager(plan: &Plan, site: &Site) -> Value {
     }
     let mut parts = Map::new();
     if !logs.is_empty() {
+        for log in logs.iter_mut().filter_map(Value::as_object_mut) {
+            log.insert("filter".to_owned(), last_of_request());
+        }
         parts.insert("access_log".to_owned(), Value::Array(logs));
     }
     if let Some(traces) = &observe.traces {
         parts.insert("tracing".to_owned(), tracing(&traces.collector, traces.sampling_percent, site));
     }
     Value::Object(parts)
+}
+
+/// One line for each request, not for each time that it begins anew: then its status is 307.
+fn last_of_request() -> Value {
+    let status = |op: &str, value: u32| {
+        let value = json!({"default_value": value, "runtime_key": "dragoman.access_log"});
+        json!({"status_code_filter": {"comparison": {"op": op, "value": value}}})
+    };
+    json!({"or_filter": {"filters": [status("LE", 306), status("GE", 308)]}})
 }
 
 /// The collectors' clusters.

@@ -110,8 +110,8 @@ fn unknown_keys() {
 #[test]
 fn keys_of_litellms_that_are_not_honoured() {
     let yaml = format!(
-        "{MODEL}litellm_settings:\n  set_verbose: true\n  cache: true\n  callbacks: []\nrouter_settings:\n  fallbacks: \
-         [{{m: [m]}}]\n  redis_host: x\ngeneral_settings:\n  database_url: x\n  store_model_in_db: false\n"
+        "{MODEL}litellm_settings:\n  set_verbose: true\n  cache: true\n  callbacks: []\nrouter_settings:\n  enable_pre_call_checks: \
+         true\n  redis_host: x\ngeneral_settings:\n  database_url: x\n  store_model_in_db: false\n"
     );
     let warnings =
         "c:5: warning: litellm_settings.set_verbose is ignored: it is about LiteLLM's own process\n";
@@ -122,7 +122,8 @@ fn keys_of_litellms_that_are_not_honoured() {
         "{errors}"
     );
     assert!(
-        errors.contains("c:9: warning: router_settings.fallbacks is read, but not honoured yet\n"),
+        errors
+            .contains("c:9: warning: router_settings.enable_pre_call_checks is read, but not honoured yet\n"),
         "{errors}"
     );
     assert!(
@@ -220,25 +221,18 @@ fn what_envoy_signs() {
 }
 
 #[test]
-fn a_chain_has_one_signer() {
-    let chain = |first: &str, second: &str| {
-        let entry = |more: &str| {
-            format!("- model_name: m\n  litellm_params:\n    model: bedrock/anthropic.claude-3\n    {more}\n")
-        };
-        report(&format!("model_list:\n{}{}", entry(first), entry(second)), false)
-    };
-    let here = "aws_region_name: us-east-1\n    aws_signer: envoy";
-    let elsewhere = "aws_region_name: us-east-2\n    aws_signer: envoy";
-    let says = |line: usize, index: usize| {
-        format!(
-            "c:{line}: error: model_list[{index}].litellm_params.aws_signer is 'envoy', but 'm' also tries targets that Envoy \
-             doesn't sign for, or for another region: give all of them aws_signer: envoy and one region, or this one a \
-             model_name of its own\n"
-        )
-    };
-    assert_eq!(chain(here, here), "");
-    assert_eq!(chain("aws_region_name: us-east-1\n    api_key: k", here), says(11, 1));
-    assert_eq!(chain(here, elsewhere), says(6, 0) + &says(11, 1));
+fn what_is_tried_next() {
+    let models = "model_list:\n- model_name: gpt\n  litellm_params: {model: openai/x, api_key: k}\n";
+    let router = |text: &str| report(&format!("{models}router_settings:\n  {text}\n"), false);
+    assert_eq!(router("fallbacks: [{gpt: [gpt]}, {'*': [gpt]}]"), "");
+    assert_eq!(
+        router("fallbacks: [{gpt: [gpd]}]"),
+        "c:5: warning: router_settings.fallbacks names 'gpd', which is no model_name: did you mean 'gpt'?\n"
+    );
+    assert_eq!(
+        router("retry_policy: {TimeoutErrorRetry: 1}"),
+        "c:5: error: router_settings.retry_policy has no class 'TimeoutErrorRetry': did you mean 'TimeoutErrorRetries'?\n"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod aws;
 mod clusters;
+mod course;
 mod google;
 mod observe;
 mod routes;
@@ -16,20 +17,16 @@ mod tests;
 use std::collections::BTreeMap;
 
 use dragoman_core::config::{
-    Address, CooldownConfig, DEFAULT_MAX_BODY_BYTES, RoutingConfig, Setting, TargetConfig,
+    Address, CooldownConfig, CourseConfig, DEFAULT_MAX_BODY_BYTES, RoutingConfig, Setting, TargetConfig,
 };
 use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
-pub use clusters::{Clusters, Place, Sequence};
+pub use clusters::Place;
 pub use observe::{Collector, Observability};
 pub use routes::Route;
 pub use secrets::Secrets;
 
-/// How long a request may take unless the config says otherwise, in milliseconds: LiteLLM's 6000 s.
-const DEFAULT_TIMEOUT_MS: u64 = 6_000_000;
-/// How often a failed request is tried again unless the config says otherwise: LiteLLM's default.
-const DEFAULT_RETRIES: u32 = 2;
 /// LiteLLM's variable for the secret by which it seals what it gives to clients to keep.
 const SALT: &str = "LITELLM_SALT_KEY";
 
@@ -41,7 +38,7 @@ pub struct Plan {
     /// The routes, in the order of the config.
     pub routes: Vec<Route>,
     /// The clusters to which they lead.
-    pub clusters: Clusters,
+    pub places: Vec<Place>,
     /// How a target is chosen.
     pub routing: RoutingConfig,
     /// The key that clients must show.
@@ -50,10 +47,8 @@ pub struct Plan {
     pub id_secret: Option<Setting>,
     /// The largest body of a request.
     pub max_body_bytes: usize,
-    /// How long an attempt may take unless its target says otherwise, in milliseconds.
-    pub timeout_ms: u64,
-    /// How often a failed request is tried again.
-    pub retries: u32,
+    /// What is tried when an attempt fails.
+    pub course: CourseConfig,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
     /// What is told of requests, and where.
@@ -120,8 +115,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     let config = &read.config;
     let mut secrets = Secrets::new(environment);
     let router = &config.router_settings;
-    let timeout =
-        config.litellm_settings.request_timeout.or(router.timeout).map_or(DEFAULT_TIMEOUT_MS, milliseconds);
+    let course = course::course(read);
     let master_key = config.general_settings.master_key.as_deref().and_then(|value| {
         let path = ["general_settings", "master_key"];
         secrets.setting(value, read.node.place_of(&path), &path.join("."), problems)
@@ -133,7 +127,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     };
     let defaults = target::Defaults {
         drop_params: config.litellm_settings.drop_params,
-        timeout_ms: timeout,
+        timeout_ms: course.timeout_ms,
         stream_timeout_ms: router.stream_timeout.map(milliseconds),
     };
     let mut targets = Vec::new();
@@ -147,15 +141,13 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         }
     }
     target::name_them(&mut targets, &names);
-    let longest = longest(&targets, timeout);
+    let longest = longest(&targets, course.timeout_ms);
     for target in &mut targets {
         let shorter = |own: u64| (own < longest).then_some(own);
         target.config.stream_silence_ms = shorter(target.stream_timeout_ms);
         target.config.silence_ms = shorter(target.timeout_ms);
     }
     target::distinct(&targets, &read.node, problems);
-    let retries = router.num_retries.or(config.litellm_settings.num_retries).unwrap_or(DEFAULT_RETRIES);
-    let attempts = usize::try_from(retries).unwrap_or(usize::MAX).saturating_add(1);
     for target in &mut targets {
         let entry = read.models.iter().find(|(index, _)| *index == target.index);
         target.cooldown = entry.and_then(|(index, model)| {
@@ -163,20 +155,19 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
             routing::cooldown(&model.model_info, params_time, *index, read, problems)
         });
     }
-    let mut clusters = Clusters::of(&mut targets);
-    let routes = routes::routes(read, &names, &targets, attempts, &mut clusters, problems);
-    aws::one_signer(&routes, &targets, &read.node, problems);
+    let places = clusters::places(&mut targets);
+    let routes = routes::routes(read, &names, &targets, problems);
+    course::check(read, &routes, problems);
     let observe = observe::observability(read, environment, &mut secrets, problems);
     Plan {
         routes,
-        clusters,
+        places,
         targets,
         routing: routing::routing(read, problems),
         master_key,
         id_secret,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
-        timeout_ms: timeout,
-        retries,
+        course,
         stream_cost: config.litellm_settings.include_cost_in_streaming_usage,
         observe,
         secrets,
@@ -193,7 +184,7 @@ impl Plan {
     /// The longest time that any target may take, in milliseconds.
     #[must_use]
     pub fn longest_ms(&self) -> u64 {
-        longest(&self.targets, self.timeout_ms)
+        longest(&self.targets, self.course.timeout_ms)
     }
 }
 

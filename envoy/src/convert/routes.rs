@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dragoman_core::config::StickyKey;
-use dragoman_core::route::{tags, turn};
 
-use super::clusters::Clusters;
 use super::{Deployment, Share, routing};
 use crate::check::{Problems, Read};
 use crate::litellm::Alias;
@@ -19,34 +17,23 @@ pub struct Route {
     pub hidden: bool,
     /// What keeps requests on one target, where that isn't as on other routes.
     pub sticky: Option<Vec<StickyKey>>,
-    /// Its chains, one per target.
-    pub chains: Vec<Chain>,
+    /// What can be tried.
+    pub choices: Vec<Choice>,
 }
 
-/// An order in which targets are tried.
+/// A target of a route.
 #[derive(Clone, Debug)]
-pub struct Chain {
-    /// The cluster that stands for it.
-    pub cluster: String,
-    /// The targets, by their index in the plan; never empty.
-    pub targets: Vec<usize>,
+pub struct Choice {
+    /// The target, by its index in the plan.
+    pub target: usize,
     /// Its share of the requests, among its tier's.
     pub weight: u64,
-    /// The tier of its first target, from 0.
+    /// Its tier, from 0.
     pub order: i64,
 }
 
 /// The routes of a config whose `targets` belong to the routes called `names`.
-///
-/// `attempts` is how many targets a request may try: no chain is longer.
-pub fn routes(
-    read: &Read,
-    names: &[String],
-    targets: &[Deployment],
-    attempts: usize,
-    clusters: &mut Clusters,
-    problems: &mut Problems,
-) -> Vec<Route> {
+pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &mut Problems) -> Vec<Route> {
     let mut groups: Vec<(&str, bool, Vec<usize>)> = Vec::new();
     let mut index: BTreeMap<&str, usize> = BTreeMap::new();
     for (target, name) in names.iter().enumerate() {
@@ -61,16 +48,15 @@ pub fn routes(
     aliases(read, &mut groups, &mut index, problems);
     unknown_groups(read, &index, targets, problems);
     deployments(targets, &mut groups);
-    let tagged = read.config.router_settings.enable_tag_filtering;
     let none = BTreeMap::new();
     groups
         .into_iter()
         .map(|(name, hidden, members)| {
             let weights = read.config.router_settings.weights.get(name).unwrap_or(&none);
             let deployments = members.iter().filter_map(|target| targets.get(*target)).collect();
-            let group = Members { members: &members, deployments, weights, tagged };
+            let group = Members { members: &members, deployments, weights };
             Route {
-                chains: group.chains(attempts, clusters),
+                choices: group.choices(),
                 name: name.to_owned(),
                 hidden,
                 sticky: routing::sticky(name, read, problems),
@@ -79,8 +65,7 @@ pub fn routes(
         .collect()
 }
 
-/// LiteLLM lets clients name a deployment by its `provider/model`, too: such a name stands for all of those, as far as one
-/// list of Envoy's filters can serve them (see `convert::aws`).
+/// LiteLLM lets clients name a deployment by its `provider/model`, too: such a name stands for all of those.
 fn deployments<'a>(targets: &'a [Deployment], groups: &mut Vec<(&'a str, bool, Vec<usize>)>) {
     let taken: BTreeSet<&str> = groups.iter().map(|(name, ..)| *name).collect();
     let mut found: Vec<(&str, bool, Vec<usize>)> = Vec::new();
@@ -95,10 +80,7 @@ fn deployments<'a>(targets: &'a [Deployment], groups: &mut Vec<(&'a str, bool, V
             found.len() - 1
         });
         if let Some((_, _, members)) = found.get_mut(place) {
-            let first = members.first().and_then(|first: &usize| targets.get(*first));
-            if first.is_none_or(|first| first.signing == deployment.signing) {
-                members.push(target);
-            }
+            members.push(target);
         }
     }
     groups.append(&mut found);
@@ -143,13 +125,11 @@ struct Members<'a> {
     deployments: Vec<&'a Deployment>,
     /// The shares by the targets' ids, where the config gives them for the whole route.
     weights: &'a BTreeMap<String, u64>,
-    /// Whether tags decide who may use a target.
-    tagged: bool,
 }
 
 impl Members<'_> {
-    /// A chain for each target, in the members' order, which takes the others behind it.
-    fn chains(&self, attempts: usize, clusters: &mut Clusters) -> Vec<Chain> {
+    /// A choice for each target, in the members' order.
+    fn choices(&self) -> Vec<Choice> {
         let tiers: BTreeSet<i64> = self.deployments.iter().map(|deployment| deployment.order).collect();
         let tier = |deployment: &&Deployment| tiers.iter().position(|order| *order == deployment.order);
         let orders: Vec<i64> = self
@@ -158,19 +138,12 @@ impl Members<'_> {
             .map(|deployment| tier(deployment).and_then(|tier| i64::try_from(tier).ok()).unwrap_or_default())
             .collect();
         let weights = self.shares(&orders);
-        let chain = |(first, (order, weight)): (usize, (&i64, u64))| {
-            let mut turned = turn(&orders, first);
-            turned.retain(|then| self.stands_in(first, *then));
-            turned.truncate(attempts);
-            let walked = turned.iter().filter_map(|place| self.deployments.get(*place).copied());
-            Chain {
-                cluster: clusters.chain(walked),
-                targets: turned.iter().filter_map(|place| self.members.get(*place)).copied().collect(),
-                weight,
-                order: *order,
-            }
+        let choice = |(target, (order, weight)): (&usize, (&i64, u64))| Choice {
+            target: *target,
+            weight,
+            order: *order,
         };
-        orders.iter().zip(weights).enumerate().map(chain).collect()
+        self.members.iter().zip(orders.iter().zip(weights)).map(choice).collect()
     }
 
     /// The weights within each tier.
@@ -203,12 +176,6 @@ impl Members<'_> {
             None if self.weights.is_empty() => deployment.share,
             None => Share::default(),
         }
-    }
-
-    /// Whether whoever may use the target at `first` may use the one at `then`.
-    fn stands_in(&self, first: usize, then: usize) -> bool {
-        let tags = |place: usize| self.deployments.get(place).map_or(&[][..], |deployment| &deployment.tags);
-        !self.tagged || tags::covers(tags(first), tags(then))
     }
 }
 

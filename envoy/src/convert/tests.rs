@@ -39,50 +39,54 @@ fn models(entries: &[(&str, &str)]) -> String {
     "model_list:\n".to_owned() + &entries.iter().map(entry).collect::<String>()
 }
 
-/// The routes: name, then for each chain its weight and the models of its targets.
+/// The routes: name, then for each target its weight and its model.
 fn routes(plan: &Plan) -> Vec<String> {
-    let chain = |chain: &super::routes::Chain| {
-        let models: Vec<&str> =
-            chain.targets.iter().map(|at| plan.targets[*at].config.model.as_str()).collect();
-        format!("{}:{}", chain.weight, models.join(">"))
+    let choice = |choice: &super::routes::Choice| {
+        format!("{}:{}", choice.weight, plan.targets[choice.target].config.model)
     };
     let route = |route: &super::Route| {
-        let chains: Vec<String> = route.chains.iter().map(chain).collect();
-        format!("{}{} {}", if route.hidden { "-" } else { "" }, route.name, chains.join(" "))
+        let choices: Vec<String> = route.choices.iter().map(choice).collect();
+        format!("{}{} {}", if route.hidden { "-" } else { "" }, route.name, choices.join(" "))
     };
     plan.routes.iter().map(route).collect()
 }
 
 #[test]
-fn entries_of_one_name_are_one_route_with_a_chain_for_each_first_choice() {
+fn entries_of_one_name_are_one_route() {
     let plan = plan(&models(&[("m", "model: openai/a"), ("n", "model: openai/b"), ("m", "model: openai/c")]));
-    assert_eq!(routes(&plan), ["m 1:a>c 1:c>a", "n 1:b", "-openai/a 1:a", "-openai/b 1:b", "-openai/c 1:c"]);
+    assert_eq!(routes(&plan), ["m 1:a 1:c", "n 1:b", "-openai/a 1:a", "-openai/b 1:b", "-openai/c 1:c"]);
 }
 
 #[test]
-fn clusters_are_of_addresses_and_of_the_orders_in_which_they_are_tried() {
+fn clusters_are_of_addresses() {
     let at = |model: &str, base: &str| format!("model: openai/{model}, api_base: 'https://{base}'");
     let (a, b, c, d) = (at("a", "x.test/v1"), at("b", "x.test"), at("c", "y.test"), at("d", "x.test:8443"));
-    let entries =
-        [("one", &a), ("one", &b), ("two", &a), ("two", &c), ("two", &b), ("three", &c), ("three", &d)];
+    let entries = [("one", &a), ("one", &b), ("two", &c), ("three", &d)];
     let entries: Vec<(&str, &str)> = entries.iter().map(|(name, params)| (*name, params.as_str())).collect();
     let plan = plan(&models(&entries));
-    let places: Vec<Vec<&str>> = plan.clusters.places.iter().map(|place| place.names().collect()).collect();
-    assert_eq!(places, [vec!["x-test", "x-test-2"], vec!["y-test"], vec!["x-test-8443"]]);
-    let clusters = |route: usize| -> Vec<&str> {
-        plan.routes[route].chains.iter().map(|chain| chain.cluster.as_str()).collect()
-    };
-    assert_eq!(clusters(0), ["x-test", "x-test"], "one address needs no walk");
-    let two = [
-        "x-test_then_y-test_then_x-test-2",
-        "y-test_then_x-test_then_x-test-2",
-        "x-test_then_x-test-2_then_y-test",
-    ];
-    assert_eq!(clusters(1), two);
-    let sequences: Vec<String> =
-        plan.clusters.sequences.iter().map(|sequence| sequence.members.join("_then_")).collect();
-    assert_eq!(sequences[..3], two);
-    assert_eq!(clusters(2), ["y-test_then_x-test-8443", "x-test-8443_then_y-test"]);
+    let places: Vec<(&str, &str)> =
+        plan.places.iter().map(|place| (place.name.as_str(), place.tailed.as_str())).collect();
+    let expected =
+        [("x-test", "x-test_or_tail"), ("y-test", "y-test_or_tail"), ("x-test-8443", "x-test-8443_or_tail")];
+    assert_eq!(places, expected);
+    let clusters: Vec<&str> = plan.targets.iter().map(|target| target.cluster.as_str()).collect();
+    assert_eq!(clusters, ["x-test", "x-test", "y-test", "x-test-8443"]);
+}
+
+#[test]
+fn courses() {
+    let yaml = models(&[("m", "model: openai/a"), ("n", "model: openai/b"), ("x/*", "model: openai/*")])
+        + "litellm_settings:\n  fallbacks: [{m: [n]}]\n  default_fallbacks: [m]\n  num_retries: 9\n  \
+           context_window_fallbacks: [{m: [x/large]}]\nrouter_settings:\n  fallbacks: [{n: [m]}, {n: [n]}, {'*': [n]}]\n  \
+           num_retries: 1\n  retry_after: 0.5\n  max_fallbacks: 3\n  retry_policy: {TimeoutErrorRetries: 4}\n  \
+           enable_pre_call_checks: true\n";
+    let course = plan(&yaml).course;
+    let told: Vec<String> =
+        course.fallbacks.iter().map(|(m, instead)| format!("{m}>{}", instead.join(","))).collect();
+    assert_eq!(told, ["*>n,m", "n>m"]);
+    assert_eq!(course.context_window_fallbacks["m"], ["x/large"]);
+    assert_eq!((course.retries, course.retry_after_ms, course.max_fallbacks), (1, 500, 3));
+    assert_eq!((course.retry_policy["TimeoutErrorRetries"], course.check_windows), (4, true));
 }
 
 #[test]
@@ -91,14 +95,11 @@ fn shares_are_weights_else_rpm_else_tpm_else_even() {
         let entries: Vec<_> = params.iter().map(|params| ("m", *params)).collect();
         routes(&plan(&models(&entries)))[0].clone()
     };
-    assert_eq!(
-        shares(&["model: openai/a, weight: 3", "model: openai/b, weight: 1, rpm: 9"]),
-        "m 3:a>b 1:b>a"
-    );
-    assert_eq!(shares(&["model: openai/a, weight: 3", "model: openai/b"]), "m 3:a>b 0:b>a");
-    assert_eq!(shares(&["model: openai/a, rpm: 5, tpm: 1", "model: openai/b, rpm: 2"]), "m 5:a>b 2:b>a");
-    assert_eq!(shares(&["model: openai/a, tpm: 5", "model: openai/b, tpm: 2"]), "m 5:a>b 2:b>a");
-    assert_eq!(shares(&["model: openai/a, weight: 0", "model: openai/b, weight: 0"]), "m 1:a>b 1:b>a");
+    assert_eq!(shares(&["model: openai/a, weight: 3", "model: openai/b, weight: 1, rpm: 9"]), "m 3:a 1:b");
+    assert_eq!(shares(&["model: openai/a, weight: 3", "model: openai/b"]), "m 3:a 0:b");
+    assert_eq!(shares(&["model: openai/a, rpm: 5, tpm: 1", "model: openai/b, rpm: 2"]), "m 5:a 2:b");
+    assert_eq!(shares(&["model: openai/a, tpm: 5", "model: openai/b, tpm: 2"]), "m 5:a 2:b");
+    assert_eq!(shares(&["model: openai/a, weight: 0", "model: openai/b, weight: 0"]), "m 1:a 1:b");
 }
 
 #[test]
@@ -109,15 +110,10 @@ fn the_lowest_order_goes_first_and_the_others_stand_in() {
         ("m", "model: openai/c, order: 1"),
         ("m", "model: openai/d"),
     ];
-    assert_eq!(
-        routes(&plan(&models(&entries)))[0],
-        "m 1:a>d>b 1:b>c>a 1:c>b>a 1:d>b>c",
-        "no longer than its attempts"
-    );
-    let tiers: Vec<i64> = plan(&models(&entries)).routes[0].chains.iter().map(|chain| chain.order).collect();
+    let plan = plan(&models(&entries));
+    assert_eq!(routes(&plan)[0], "m 1:a 1:b 1:c 1:d");
+    let tiers: Vec<i64> = plan.routes[0].choices.iter().map(|choice| choice.order).collect();
     assert_eq!(tiers, [1, 0, 0, 2]);
-    let none = models(&entries) + "litellm_settings: {num_retries: 0}\n";
-    assert_eq!(routes(&plan(&none))[0], "m 1:a 1:b 1:c 1:d");
 }
 
 #[test]
@@ -156,18 +152,6 @@ fn aliases() {
 }
 
 #[test]
-fn tags_decide_who_stands_in_for_whom() {
-    let entries = [
-        ("m", "model: openai/a, tags: [free]"),
-        ("m", "model: openai/b, tags: [free, eu]"),
-        ("m", "model: openai/c"),
-    ];
-    assert_eq!(routes(&plan(&models(&entries)))[0], "m 1:a>b>c 1:b>c>a 1:c>a>b");
-    let tagged = models(&entries) + "router_settings: {enable_tag_filtering: true}\n";
-    assert_eq!(routes(&plan(&tagged))[0], "m 1:a>b 1:b 1:c>a>b");
-}
-
-#[test]
 fn a_routes_weights_are_stronger_than_its_targets() {
     let yaml = |router: &str| {
         format!(
@@ -177,7 +161,7 @@ fn a_routes_weights_are_stronger_than_its_targets() {
         )
     };
     let plan = plan(&yaml("weights: {m: {one: 1, two: 3}}, allowed_fails: 2, cooldown_time: 0.5"));
-    assert_eq!(routes(&plan)[0], "m 1:a>b 3:b>a");
+    assert_eq!(routes(&plan)[0], "m 1:a 3:b");
     let cooldown = plan.targets[1].cooldown.as_ref().unwrap();
     assert_eq!((cooldown.ms, plan.targets[0].cooldown.as_ref()), (Some(7000), None));
     assert_eq!((plan.routing.cooldown.ms, plan.routing.cooldown.allowed_fails), (Some(500), Some(2)));
@@ -232,7 +216,7 @@ fn parameters_settings_and_limits() {
          model_info: {id: mine, max_output_tokens: 77}\n- model_name: n\n  litellm_params: {model: openai/x, drop_params: \
          false, stream_timeout: 2}\n",
     );
-    assert_eq!((plan.retries, plan.max_body_bytes, plan.timeout_ms), (1, 512 * 1024, 30_000));
+    assert_eq!((plan.course.retries, plan.max_body_bytes, plan.course.timeout_ms), (1, 512 * 1024, 30_000));
     let [m, n] = &plan.targets[..] else { panic!() };
     let params: Vec<String> = m.config.params.iter().map(|(k, v)| format!("{k}={}", v.get())).collect();
     assert_eq!(params, ["max_tokens=9", "temperature=0.5", "top_k=3"]);

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use dragoman::{Dragoman, Otlp, Protocol, Traces};
 pub use model::{AwsSigner, LitellmParams, Model, ModelInfo};
-pub use settings::{Alias, GeneralSettings, LitellmSettings, RouterSettings, Strategy};
+pub use settings::{Alias, Fallbacks, GeneralSettings, LitellmSettings, RouterSettings, Strategy};
 
 /// A LiteLLM `config.yaml`.
 ///

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Model names with the names of the models that stand in for them.
-type Fallbacks = Vec<BTreeMap<String, Vec<String>>>;
+pub type Fallbacks = Vec<BTreeMap<String, Vec<String>>>;
 
 /// Settings of the translation.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -34,17 +34,14 @@ pub struct LitellmSettings {
     pub success_callback: Vec<String>,
     /// Tell no log and no trace what prompts and answers say: none is told, so this is always so.
     pub turn_off_message_logging: bool,
-    /// Models that stand in for a failing one.
-    #[schemars(extend("x-class" = "later"))]
+    /// Models that stand in for a failing one, in order; `"*"` is any model that has no list of its own.
+    /// `router_settings` is stronger, here as for the three keys below.
     pub fallbacks: Fallbacks,
     /// Models that stand in for any failing one.
-    #[schemars(extend("x-class" = "later"))]
     pub default_fallbacks: Vec<String>,
     /// Models that stand in for one whose context window is too small.
-    #[schemars(extend("x-class" = "later"))]
     pub context_window_fallbacks: Fallbacks,
     /// Models that stand in for one whose content policy refuses the request.
-    #[schemars(extend("x-class" = "later"))]
     pub content_policy_fallbacks: Fallbacks,
     /// Failures in a minute that are borne before a target is left alone for a while.
     /// `router_settings.allowed_fails` is stronger.
@@ -59,7 +56,7 @@ pub struct RouterSettings {
     pub routing_strategy: Option<Strategy>,
     /// Other names for models: `alias: model_name`, or `alias: {model: model_name, hidden: true}`.
     pub model_group_alias: BTreeMap<String, Alias>,
-    /// How often a failed request is tried again; 2 when absent, as in LiteLLM.
+    /// How often a failed request is tried again; 2 when absent, as in LiteLLM, 20 at most.
     pub num_retries: Option<u32>,
     /// The same as `litellm_settings.request_timeout`, in seconds; `litellm_settings.request_timeout` is stronger.
     #[schemars(range(min = 0.001))]
@@ -67,29 +64,25 @@ pub struct RouterSettings {
     /// How long the first token of a stream may take, and how long it may fall silent after that, in seconds.
     #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,
-    /// The least time before the next try, in seconds.
-    #[schemars(extend("x-class" = "later"))]
+    /// The least time before a target is tried again, in seconds; another target is tried at once.
+    #[schemars(range(min = 0))]
     pub retry_after: Option<f64>,
-    /// How often each class of error is tried again.
-    #[schemars(extend("x-class" = "later"))]
+    /// How often each class of error is tried again: `BadRequestErrorRetries`, `AuthenticationErrorRetries`,
+    /// `TimeoutErrorRetries`, `RateLimitErrorRetries`, `ContentPolicyViolationErrorRetries`, `InternalServerErrorRetries`,
+    /// `ServiceUnavailableErrorRetries`, `NotFoundErrorRetries`, and `DefaultRetries` for the rest.
+    /// Stronger than `num_retries`, a request's own included.
     pub retry_policy: BTreeMap<String, u32>,
     /// The same, by model.
-    #[schemars(extend("x-class" = "later"))]
     pub model_group_retry_policy: BTreeMap<String, BTreeMap<String, u32>>,
-    /// How many models stand in for one another in one request.
-    #[schemars(extend("x-class" = "later"))]
+    /// How many models stand in for one another in one request; 5 when absent, as in LiteLLM.
     pub max_fallbacks: Option<u32>,
     /// Models that stand in for a failing one.
-    #[schemars(extend("x-class" = "later"))]
     pub fallbacks: Fallbacks,
     /// Models that stand in for any failing one.
-    #[schemars(extend("x-class" = "later"))]
     pub default_fallbacks: Vec<String>,
     /// Models that stand in for one whose context window is too small.
-    #[schemars(extend("x-class" = "later"))]
     pub context_window_fallbacks: Fallbacks,
     /// Models that stand in for one whose content policy refuses the request.
-    #[schemars(extend("x-class" = "later"))]
     pub content_policy_fallbacks: Fallbacks,
     /// Failures in a minute that are borne before a target is left alone for a while.
     /// Without this and the policy, a target is left alone after a 401, 402, 404 or 429, and when most of at least five

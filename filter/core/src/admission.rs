@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Language, Request, language_at, messages};
 use crate::config::{Observe, PluginConfig, Role, Target};
+use crate::course::{self, Policy};
 use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
@@ -23,7 +24,7 @@ use crate::openai::{ChatRequest, Param};
 use crate::pass::Way;
 use crate::provider::auth::Env;
 use crate::provider::path::percent_decoded;
-use crate::route::{Choice, Moment, Route, Routes, Rule, Standing, tags};
+use crate::route::{Choice, Moment, Route, Routes, Rule, Standing};
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 
@@ -60,6 +61,8 @@ pub struct Gateway {
     honoured: Honoured,
     /// The key under which ids of responses are made.
     pub seal: Rc<Seal>,
+    /// What is tried when an attempt fails.
+    pub policy: Rc<Policy>,
 }
 
 /// What a choice is made from beside the request.
@@ -112,18 +115,16 @@ pub struct Reply {
 /// Where a request goes.
 #[derive(Debug)]
 pub struct Plan<'g> {
-    /// The place of the target that is tried first.
+    /// The place of the target that is tried.
     pub target: usize,
-    /// The places of all targets that may be tried, in their order: that one and those behind it.
-    pub chain: Vec<usize>,
+    /// How many targets the route has.
+    pub targets: usize,
     /// The cluster that tries it.
     pub cluster: &'g str,
     /// The route's name.
     pub route: &'g str,
     /// The choice that was made.
     pub choice: &'g Choice,
-    /// The name that was meant, where the request lists several; and those that may stand in for it.
-    pub listed: Vec<String>,
     /// Whether the client asked for a stream.
     pub stream: bool,
     /// How long an attempt may take until its reply's head is there, in milliseconds.
@@ -193,6 +194,7 @@ impl Gateway {
             honoured,
             observe,
             seal: Rc::new(seal),
+            policy: Rc::new(Policy::check(raw.course)?),
         })
     }
 
@@ -363,44 +365,45 @@ impl Gateway {
         self.honoured.of_head(headers)
     }
 
-    /// Judges a request by its body: names its route and picks the target that is tried first.
+    /// Judges a request by its body: picks the target that is tried next of those of `model`, which is the one that the
+    /// request names, or one that stands in for it.
     ///
     /// # Errors
     /// A client error when the body is wrong, asks for a model that isn't there or not for this client, or for what its
     /// target can't do.
-    pub fn body(&self, request: &Request, wishes: &HeadWishes, world: &World<'_>) -> Result<Plan<'_>, Error> {
+    pub fn body(
+        &self,
+        request: &Request,
+        model: &str,
+        course: (&course::Wishes, &[usize]),
+        wishes: &HeadWishes,
+        world: &World<'_>,
+    ) -> Result<Plan<'_>, Error> {
         let chat = match request.endpoint {
             Endpoint::Chat => Some(ChatRequest::of(&request.body)?),
             _ => None,
         };
-        let (asked, stream) = match &chat {
-            Some(chat) => (chat.model.plain(), chat.stream),
-            None => (request.model()?.plain(), request.stream()),
-        };
-        let names = self.routes.listed(&asked);
-        let name = *names.first().ok_or_else(|| unknown_model(&asked))?;
-        let (_, route) = self.routes.find(name).ok_or_else(|| unknown_model(name))?;
-        let wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
+        let stream = chat.as_ref().map_or_else(|| request.stream(), |chat| chat.stream);
+        let (_, route) = self.routes.find(model).ok_or_else(|| unknown_model(model))?;
+        let (asked, tried) = course;
+        let mut wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
+        wishes.tried = tried.to_vec();
         let pinned = self.pinned(request, route)?;
-        let (picked, choice) = match pinned {
+        let (_, choice) = match pinned {
             Some(pinned) => pinned,
-            None => self.choose(route, name, &wishes, world)?,
+            None => self.choose(route, model, &wishes, world)?,
         };
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
-        judge(request, chat.as_ref(), &Target::serving(target, name))?;
-        let timeout_ms = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
-        // Nobody else can go on from a response that one target keeps.
-        let chain = if pinned.is_some() { vec![picked] } else { route.chain(picked) };
-        let chain = chain.into_iter().filter_map(|place| route.choices.get(place));
-        let stands_in = |then: &&Choice| self.rule.tags.is_none() || tags::covers(&choice.tags, &then.tags);
+        judge(request, chat.as_ref(), &Target::serving(target, model))?;
+        let own = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
+        let timeout_ms = asked.stream_timeout_ms.filter(|_| stream).or(asked.timeout_ms).or(own);
         Ok(Plan {
             target: choice.target,
-            chain: chain.filter(stands_in).map(|choice| choice.target).collect(),
+            targets: if pinned.is_some() { 1 } else { route.choices.len() },
             cluster: &choice.cluster,
             route: &route.name,
             choice,
-            listed: if name == asked { Vec::new() } else { names.into_iter().map(str::to_owned).collect() },
             stream,
             timeout_ms,
             pinned: pinned.is_some(),
@@ -536,13 +539,9 @@ mod tests {
         let moment = Moment { now_ms: 0, random: 7 };
         let world = World { moment, look: &|_| Vec::new() };
         let head = gateway.wishes(&[]);
-        let plan = gateway.body(&asked, &head, &world).unwrap();
+        let plan = gateway.body(&asked, "gpt", (&course::Wishes::default(), &[]), &head, &world).unwrap();
         assert_eq!((plan.cluster, plan.route), ("c", "gpt"));
-        let unknown = body(r#"{"model":"x","messages":[{}]}"#);
-        let error = gateway.body(&unknown, &head, &world).unwrap_err();
+        let error = gateway.body(&asked, "x", (&course::Wishes::default(), &[]), &head, &world).unwrap_err();
         assert_eq!((error.http_status(), error.code.as_deref()), (404, Some("model_not_found")));
-        let listed = body(r#"{"model":"x, a/bc,gpt","messages":[{}]}"#);
-        let plan = gateway.body(&listed, &head, &world).unwrap();
-        assert_eq!((plan.route, plan.listed), ("a/b*", vec!["a/bc".to_owned(), "gpt".to_owned()]));
     }
 }

@@ -36,6 +36,17 @@ pub const METADATA_NAMESPACE: &str = "dragoman";
 /// The request header by which the gateway role tells Envoy's router the cluster. Clients can't set it.
 pub const CLUSTER_HEADER: &str = "x-dragoman-cluster";
 
+/// The header of a reply that begins its request anew: the secret by which the gateway knows the stream again.
+pub const AGAIN_HEADER: &str = "x-dragoman-again";
+
+/// The header of a reply after which Envoy tries again: in how many seconds.
+pub const WAIT_HEADER: &str = "x-dragoman-wait";
+
+/// The header by which the tail shows itself in its replies, and its key in endpoint metadata.
+pub const TAIL_HEADER: &str = "x-dragoman-tail";
+/// See [`TAIL_HEADER`].
+pub const TAIL_KEY: &str = "tail";
+
 /// A value that stands in the config or in an environment variable of Envoy's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

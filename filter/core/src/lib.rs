@@ -76,16 +76,8 @@
 //!   targets in memory, and an attempt takes the next one at the address that Envoy has picked. Five thousand targets at
 //!   one vendor's are one cluster and one pool of connections; with a cluster for each target and for each chain they were
 //!   ten thousand, which took 2 GB over TLS and half a minute to start (now 165 MB and 2 s).
-//! * **On Envoy 1.36 only what never reached a provider is tried again**: there a held error head that is retried breaks
-//!   the client's connection.
-//! * **Every next try is a redirect that Envoy follows itself**, within a model's targets and between models: the upstream
-//!   role turns a failed reply into a 307, the router's `internal_redirect_policy` begins the request anew with the body
-//!   that it has kept, and the gateway, which remembers the stream by a secret word in the path, chooses again. So tags,
-//!   cooldowns and strategies count for each try, any target can follow any other, and a cluster is needed for each
-//!   address, not for each order of targets. What no reply announces (no connection, a reset, silence) Envoy tries again
-//!   on the **tail**: each target's cluster is an aggregate of its address and of a listener inside the process that
-//!   answers at once, and the upstream role makes that answer the redirect. Facts 19 and 20 of
-//!   `integration/test_envoy_facts.py`.
+//! * **On Envoy 1.36 a failure is judged by its status alone**: there a held error head that is turned away breaks the
+//!   client's connection, so what only a body tells (a window that is too small, a policy, a first event) is passed on.
 //! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is
 //!   then retried hangs the request.
 

@@ -10,7 +10,8 @@ use proxy_wasm::types::Action;
 
 use super::{Admitted, Handover, Stream, send};
 use crate::exchange::{Circumstances, Exchange, Wanted, refuse};
-use crate::{ledger, observe, state};
+use crate::ledger::{self, Entry};
+use crate::{observe, state};
 
 impl Stream {
     /// Lets the request go to the target that keeps the response. A body that comes with it is nobody's business.
@@ -31,7 +32,7 @@ impl Stream {
         });
         let headers = std::mem::take(&mut self.headers);
         if self.inline {
-            ledger::open(self.id, Rc::clone(&gateway), None);
+            self.leave(&plan, Vec::new());
             let with = self.circumstances(&headers, size);
             self.exchange = Some(Exchange::begin(target, Wanted::Stored(&stored), with)?);
         } else {
@@ -39,16 +40,16 @@ impl Stream {
             ledger::with(self.id, |entry| entry.stored = Some(stored));
             Handover { endpoint: Endpoint::Stored, stream: self.id }.write();
         }
-        send(&plan);
+        send(&plan, self.inline);
         Ok(Action::Continue)
     }
 
-    /// Opens the ledger's entry, with the targets that attempts may take.
-    pub(super) fn leave(&self, plan: &Plan<'_>, headers: Vec<(String, String)>) {
-        ledger::open(self.id, Rc::clone(&self.gateway), Some(headers));
-        let target = |place: &usize| self.gateway.targets.get(*place).map(Rc::clone);
-        let chain = plan.chain.iter().filter_map(target).collect();
-        ledger::with(self.id, |entry| entry.chain = chain);
+    /// Opens the ledger's entry, with the only target that can be asked.
+    fn leave(&self, plan: &Plan<'_>, headers: Vec<(String, String)>) {
+        let mut entry = Entry::of(&self.gateway);
+        entry.headers = Some(headers);
+        entry.target = self.gateway.targets.get(plan.target).map(Rc::clone);
+        ledger::open(self.id, entry);
     }
 
     /// What an attempt of the inline role is made with.

@@ -31,11 +31,10 @@ impl Gateway {
         })?;
         Ok(Plan {
             target: choice.target,
-            chain: vec![choice.target],
+            targets: 1,
             cluster: &choice.cluster,
             route: &route.name,
             choice,
-            listed: Vec::new(),
             stream: stored.stream(),
             timeout_ms: choice.timeout_ms,
             pinned: true,

@@ -29,6 +29,8 @@ pub struct World<'w> {
     pub now: u64,
     /// An id for replies whose provider gives none.
     pub id: &'w str,
+    /// The model that is meant, where it isn't the one that the request names: another stands in for it.
+    pub model: Option<&'w str>,
     /// The client's headers, names in lower case.
     pub headers: &'w [(String, String)],
     /// The key under which ids of responses are made.
@@ -97,8 +99,8 @@ impl Attempt {
         let target = if target.by_model.is_empty() {
             target
         } else {
-            let model = asked.body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
-            Target::serving(&target, &model)
+            let named = asked.body.field("model").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
+            Target::serving(&target, world.model.unwrap_or(&named))
         };
         let made = request::make(&target, asked, world)?;
         let key = shown_key(&made.outgoing, target.provider.auth).map(str::to_owned);
@@ -197,6 +199,11 @@ impl Attempt {
         headers.iter().filter(holds).map(|(name, _)| name.clone()).collect()
     }
 
+    /// The reply, all of which is still held, is `error`.
+    pub fn fail(&mut self, error: Error) -> Step {
+        self.failed(error)
+    }
+
     /// The target that is tried.
     #[must_use]
     pub fn target(&self) -> &Target {
@@ -260,6 +267,7 @@ mod tests {
             tokens: &|_| None,
             now: 1,
             id: "id",
+            model: None,
             headers: &[],
             seal: &Seal::of(None),
             hold_heads: false,
@@ -294,6 +302,7 @@ mod tests {
             tokens: &|_| None,
             now: 1,
             id: "id",
+            model: None,
             headers: &[],
             seal: &Seal::of(None),
             hold_heads: false,

@@ -18,6 +18,9 @@ use crate::wire::{Framer, Framing};
 /// The largest reply that is gathered whole, in bytes.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
+/// How much of a stream is kept back until its first token, in bytes: beyond, something is said that has no name here.
+const MAX_KEPT: usize = 1024;
+
 /// How far a reply has come.
 pub(super) enum Reply {
     /// Its head has not come yet.
@@ -70,6 +73,8 @@ pub(super) struct Passing {
     /// Whether the usage chunk was our wish, not the client's.
     hide_usage: bool,
     held: bool,
+    /// What has come while the head was held.
+    kept: Vec<u8>,
     done: bool,
     finished: bool,
 }
@@ -160,6 +165,7 @@ impl Attempt {
                 events: Events::default(),
                 hide_usage: !self.include_usage,
                 held,
+                kept: Vec::new(),
                 done: false,
                 finished: false,
             });
@@ -413,8 +419,21 @@ impl Attempt {
             return if passing.held { self.failed(error) } else { self.failed_in_the_middle(error, out) };
         }
         let cut = end && !passing.done && !passing.finished;
-        if cut && passing.held && out.is_empty() {
+        if cut && passing.held {
             return self.failed(truncated());
+        }
+        if passing.held {
+            // Comments and a role are no answer yet: until the first token another target may still be asked.
+            let spoken = passing.done || passing.finished || self.seen.output_bytes > 0;
+            if !spoken && !end && passing.kept.len() + out.len() < MAX_KEPT {
+                passing.kept.append(&mut out);
+                self.reply = Reply::Passing(passing);
+                return Step { bytes: Some(Vec::new()), release: None };
+            }
+            if !passing.kept.is_empty() {
+                changed = true;
+                out = [std::mem::take(&mut passing.kept), out].concat();
+            }
         }
         if cut {
             let error = truncated();

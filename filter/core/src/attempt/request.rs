@@ -41,7 +41,7 @@ struct Said {
 }
 
 pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Result<Made, Error> {
-    let model = target.model_for(&asked.model()?.plain());
+    let model = target.model_for(world.model.unwrap_or(&asked.model()?.plain()));
     let mut outgoing = Outgoing {
         authority: target.address.authority(),
         path: String::new(),

@@ -87,6 +87,12 @@ impl Course {
         &self.model
     }
 
+    /// The model whose turn it is, where it isn't the one that was asked for.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<String> {
+        (self.fallbacks > 0).then(|| self.model.clone())
+    }
+
     /// The model's targets that have been tried in this round, by their places in the gateway's list.
     #[must_use]
     pub fn tried(&self) -> &[usize] {
@@ -120,6 +126,11 @@ impl Course {
             self.tried.clear();
         }
         self.tried.push(place);
+    }
+
+    /// Only the model's target can be asked: it keeps what the request goes on from.
+    pub const fn stays(&mut self) {
+        self.wishes.no_fallbacks = true;
     }
 
     /// The same target is tried again, without another choice.
@@ -159,6 +170,20 @@ impl Course {
             last.message = format!("{}{sentence} ({} attempts have failed.)", last.message, self.attempts);
         }
         Next::Nothing
+    }
+
+    /// The model whose turn it is can't be asked: does another stand in? Where the request's own model is wrong none does; but
+    /// where it is full, or too small for the prompt.
+    pub fn passes_over(&mut self, error: &Error) -> bool {
+        if self.attempts > 0 {
+            let kind = self.last.as_ref().map_or(error.kind, |last| last.kind);
+            return self.turn_passes(kind);
+        }
+        if self.fallbacks == 0 && !matches!(error.kind, Kind::RateLimit | Kind::ContextWindow) {
+            return false;
+        }
+        self.last.get_or_insert_with(|| error.clone());
+        self.turn_passes(error.kind)
     }
 
     /// Another attempt within the model, if one is due.

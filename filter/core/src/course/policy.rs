@@ -126,6 +126,12 @@ impl Policy {
         })
     }
 
+    /// How long an attempt may take unless its request or target says otherwise, in milliseconds.
+    #[must_use]
+    pub const fn timeout_ms(&self) -> u64 {
+        self.timeout_ms
+    }
+
     /// How often a failure is repeated within `model`; `wished` is what the request says.
     pub(super) fn retries(&self, model: &str, error: &Error, wished: Option<u32>) -> u32 {
         let said = self.by_model.get(model).and_then(|policy| policy.of(error.kind));

@@ -12,6 +12,7 @@ pub use form::{Field, model_field};
 pub use meter::Meter;
 pub use send::{Sent, send, with_model};
 
+use crate::config::{AGAIN_HEADER, CLUSTER_HEADER, WAIT_HEADER};
 use crate::provider::path::percent_decoded;
 use crate::provider::{self, Provider};
 use crate::route::{Choice, Routes};
@@ -25,8 +26,16 @@ pub const MODEL_HEADER: &str = "x-dragoman-model";
 pub const PASS_HEADER: &str = "x-dragoman-pass";
 
 /// Headers of a provider's reply that are not a client's business.
-pub const PRIVATE: &[&str] =
-    &["set-cookie", "alt-svc", "strict-transport-security", "x-envoy-upstream-service-time"];
+pub const PRIVATE: &[&str] = &[
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "x-envoy-upstream-service-time",
+    // Envoy's router acts on these, and listens to us alone.
+    AGAIN_HEADER,
+    WAIT_HEADER,
+    CLUSTER_HEADER,
+];
 
 /// What must be read of a request's body before it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -73,39 +73,3 @@ pub struct Group {
     /// How many they are.
     pub size: usize,
 }
-
-impl Route {
-    /// The choices' places in the order in which they are tried when the one at `first` is tried first.
-    #[must_use]
-    pub fn chain(&self, first: usize) -> Vec<usize> {
-        turn(&self.choices.iter().map(|choice| choice.order).collect::<Vec<_>>(), first)
-    }
-}
-
-/// The places of targets of these tiers, in the order in which they are tried when the one at `first` is tried first: its
-/// own tier, turned so that failures spread instead of all going to one; then the tiers behind it, then those before it.
-#[must_use]
-pub fn turn(orders: &[i64], first: usize) -> Vec<usize> {
-    let own = orders.get(first).copied().unwrap_or_default();
-    let count = orders.len();
-    let mut places: Vec<usize> = (0..count).collect();
-    places.sort_by_key(|place| {
-        let order = orders.get(*place).copied().unwrap_or_default();
-        let turned = if order == own { (place + count).saturating_sub(first) % count } else { *place };
-        (order < own, order, turned)
-    });
-    places
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_turns_its_tier_and_takes_the_others_behind() {
-        assert_eq!(turn(&[0, 0, 0], 1), [1, 2, 0]);
-        assert_eq!(turn(&[1, 0, 2, 1, 0], 4), [4, 1, 0, 3, 2]);
-        assert_eq!(turn(&[1, 0, 2, 1, 0], 3), [3, 0, 2, 1, 4]);
-        assert_eq!(turn(&[], 0), [0; 0]);
-    }
-}

@@ -34,13 +34,6 @@ pub fn listed(header: &str) -> impl Iterator<Item = String> {
     header.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned)
 }
 
-/// Whether every request that may use a target with the tags `first` may use one with the tags `then`, whatever it asks
-/// for: only such a target may stand in for it.
-#[must_use]
-pub fn covers(first: &[String], then: &[String]) -> bool {
-    first.iter().all(|tag| then.contains(tag))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,13 +66,6 @@ mod tests {
         assert_eq!(allowed_of(&[&["free"], &["default", "x"]], &[], TagMatch::Any), [1]);
         assert_eq!(allowed_of(&[&["free"], &[]], &[], TagMatch::Any), [0, 1]);
         assert_eq!(allowed_of(&[&["free"], &[]], &[], TagMatch::All), [0, 1]);
-    }
-
-    #[test]
-    fn a_stand_in_may_serve_whoever_may_use_the_first() {
-        let (free, both) = (owned(&["free"]), owned(&["eu", "free"]));
-        assert!(covers(&free, &both) && covers(&[], &free));
-        assert!(!covers(&both, &free) && !covers(&free, &[]));
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! What a failed attempt's reply is turned into: one after which Envoy begins the request anew, tries again in a while, or
+//! passes on. The course decides; Envoy's router carries it out.
+
+use dragoman_core::attempt::Edit;
+use dragoman_core::config::{AGAIN_HEADER, WAIT_HEADER};
+use dragoman_core::course::Next;
+use dragoman_core::error::{Error, Kind};
+
+use crate::host;
+use crate::ledger::{self, Entry};
+
+/// What becomes of a failed attempt's reply.
+pub enum Turn {
+    /// Its head is changed so, and its body goes.
+    Away(Vec<Edit>),
+    /// It goes to the client, with this failure.
+    Stays(Error),
+}
+
+/// Tells the course of `stream` that an attempt has failed. Nothing where there is no course: Envoy's retries rule.
+pub fn turn(stream: u32, error: &Error, retry_after_ms: Option<u64>) -> Option<Turn> {
+    ledger::with(stream, |entry| {
+        let retry_after = retry_after_ms.map(|ms| ms.div_ceil(1000));
+        let next = entry.course.as_mut()?.failed(error, retry_after, host::now() / 1_000_000);
+        Some(match next {
+            Next::Now => Turn::Away(anew(entry)),
+            Next::After(seconds) => {
+                // The next that Envoy tries is the tail.
+                entry.decided = true;
+                Turn::Away(wait(seconds))
+            }
+            Next::Nothing => Turn::Stays(last(entry, error)),
+        })
+    })
+    .flatten()
+}
+
+/// The tail has answered: its reply is turned into what follows from the failure of the attempt before it, which nothing
+/// else has told.
+pub fn tail(stream: u32) -> Turn {
+    let now = host::now();
+    ledger::with(stream, |entry| {
+        if std::mem::take(&mut entry.decided) {
+            return Some(Turn::Away(anew(entry)));
+        }
+        let course = entry.course.as_mut()?;
+        let began = entry.attempts.last().map_or(now, |tried| tried.started);
+        let error = course.silence(now.saturating_sub(began) / 1_000_000);
+        let next = course.failed(&error, None, now / 1_000_000);
+        if let Some(tried) = entry.attempts.last_mut() {
+            (tried.failure, tried.ended) = (Some(error.kind), Some(now));
+        }
+        Some(match next {
+            Next::Now => Turn::Away(anew(entry)),
+            // All that Envoy could try has been tried, so it begins with the target again.
+            Next::After(seconds) => Turn::Away(wait(seconds)),
+            Next::Nothing => Turn::Stays(last(entry, &error)),
+        })
+    })
+    .flatten()
+    .unwrap_or_else(|| {
+        // Nobody else can be asked: what one target keeps.
+        let message = "The provider can't be reached, or broke the connection off before it answered.";
+        Turn::Stays(Error::upstream(Kind::Overloaded, message).code("connection_error"))
+    })
+}
+
+/// Where the request leads that begins anew: to its own place, with the secret in a header that Envoy takes over.
+fn anew(entry: &mut Entry) -> Vec<Edit> {
+    let headers = entry.headers.as_deref().unwrap_or_default();
+    let header = |wanted: &str| {
+        headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+    };
+    let scheme = if header(":scheme") == "https" { "https" } else { "http" };
+    let location = format!("{scheme}://{}{}", header(":authority"), header(":path"));
+    let secret = host::secret();
+    entry.secret = Some(secret.clone());
+    vec![
+        (":status", Some("307".to_owned())),
+        ("location", Some(location)),
+        (AGAIN_HEADER, Some(secret)),
+        ("content-length", None),
+    ]
+}
+
+fn wait(seconds: u64) -> Vec<Edit> {
+    vec![
+        (":status", Some("503".to_owned())),
+        (WAIT_HEADER, Some(seconds.to_string())),
+        ("content-length", None),
+    ]
+}
+
+fn last(entry: &Entry, error: &Error) -> Error {
+    entry.course.as_ref().and_then(|course| course.last()).unwrap_or(error).clone()
+}
