@@ -357,6 +357,20 @@ class TestFallbacks:
             stands["b"].then(MESSAGE)
             assert (ask(running, "first").status_code, asked(stands)) == (200, "aabc")
 
+    def test_a_prompt_that_is_too_long_is_not_sent(self, stands: dict[str, Scripted]) -> None:
+        small, wide = [entry("first", f"openai/t{order}", stands[name], order=order) for order, name in enumerate("ab")]
+        small["model_info"], wide["model_info"] = {"max_input_tokens": 100}, {"max_input_tokens": 1000}
+        router = {"enable_pre_call_checks": True, "context_window_fallbacks": [{"first": ["third"]}]}
+        with run([small, wide, models(stands)[2]], router) as running:
+            for length, answers in [(10, "a"), (1000, "b"), (10_000, "c")]:
+                for room in stands.values():
+                    room.clear()
+                stands[answers].then(GOOD)
+                reply = ask(running, "first", messages=[{"role": "user", "content": "x" * length}])
+                assert (reply.status_code, asked(stands)) == (200, answers), reply.text
+            reply = ask(running, "first", messages=[{"role": "user", "content": "x" * 10_000}], disable_fallbacks=True)
+            assert (reply.status_code, reply.json()["error"]["code"]) == (400, "context_length_exceeded")
+
     def test_no_more_than_max_fallbacks(self, stands: dict[str, Scripted]) -> None:
         router = {"num_retries": 0, "max_fallbacks": 1, "fallbacks": [{"first": ["second", "third"]}]}
         with run(models(stands), router) as running:

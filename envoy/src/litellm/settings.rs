@@ -97,8 +97,9 @@ pub struct RouterSettings {
     pub cooldown_time: Option<f64>,
     /// Never leave a target alone.
     pub disable_cooldowns: bool,
-    /// Check a request against the model's window before sending it.
-    #[schemars(extend("x-class" = "later"))]
+    /// Hold an estimate of a prompt's tokens against the window of each target (`model_info.max_input_tokens`, or what the
+    /// price table says) before it is sent: those that are too small are not asked, and where all are, the models of
+    /// `context_window_fallbacks` are.
     pub enable_pre_call_checks: bool,
     /// Let a request use only targets with its tags, which it gives as `tags` or `metadata.tags` in its body or in the header
     /// `x-litellm-tags`. Who shows no tag, or none that a target has, gets those tagged `default`.

@@ -387,7 +387,7 @@ impl Gateway {
         let (_, route) = self.routes.find(model).ok_or_else(|| unknown_model(model))?;
         let (asked, tried) = course;
         let mut wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
-        wishes.tried = tried.to_vec();
+        wishes.tried = self.passed_over(route, model, request, tried)?;
         let pinned = self.pinned(request, route)?;
         let (_, choice) = match pinned {
             Some(pinned) => pinned,

@@ -1,8 +1,10 @@
 //! Which of a route's targets is tried first.
 
 use super::{Gateway, World};
+use crate::client::Request;
 use crate::config::Strategy;
 use crate::error::{Error, Kind};
+use crate::meter::prompt_estimate;
 use crate::route::{Choice, Nobody, Route, Standing, Wishes, choose};
 
 impl Gateway {
@@ -11,6 +13,44 @@ impl Gateway {
         let target = self.targets.get(choice.target)?;
         let rates = self.model_info(target, &target.model_for(asked))?.price.as_ref()?.rates;
         Some(rates.input.saturating_add(rates.output))
+    }
+
+    /// The targets of `route` that come last: those that have been tried, and those whose window is too small for the prompt,
+    /// where that is checked.
+    ///
+    /// # Errors
+    /// A client error when the prompt is too long for all of them.
+    pub(super) fn passed_over(
+        &self,
+        route: &Route,
+        model: &str,
+        request: &Request,
+        tried: &[usize],
+    ) -> Result<Vec<usize>, Error> {
+        if !self.policy.check_windows {
+            return Ok(tried.to_vec());
+        }
+        let prompt = prompt_estimate(&request.body);
+        let window = |choice: &Choice| {
+            let target = self.targets.get(choice.target)?;
+            self.model_info(target, &target.model_for(model))?.max_input_tokens
+        };
+        let small = |choice: &&Choice| window(choice).is_some_and(|window| window < prompt);
+        let mut last: Vec<usize> = route.choices.iter().filter(small).map(|choice| choice.target).collect();
+        if last.len() == route.choices.len() {
+            let widest = route.choices.iter().filter_map(window).max().unwrap_or_default();
+            let message = format!("The prompt has about {prompt} tokens, and `{model}` takes {widest}.");
+            return Err(Error::client(Kind::ContextWindow, message).param("messages"));
+        }
+        // Where all that are wide enough have been tried, they begin again before the others.
+        if route
+            .choices
+            .iter()
+            .any(|choice| !last.contains(&choice.target) && !tried.contains(&choice.target))
+        {
+            last.extend_from_slice(tried);
+        }
+        Ok(last)
     }
 
     /// The target of `route` that is tried first when `asked` is asked for, and its place in the route's choices.
