@@ -148,6 +148,47 @@ class Messages(Language):
         return answer
 
 
+class Responses(Language):
+    """OpenAI's Responses. Every item that came goes back, as its guide says."""
+
+    def say(self, text: str, image: bool = False) -> Answer:
+        content: list[dict] = [{"type": "input_text", "text": text}]
+        if image:
+            content.append({"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"})
+        self.turns.append({"role": "user", "content": content})
+        return self._ask()
+
+    def result(self, results: dict[str, str]) -> Answer:
+        self.turns += [{"type": "function_call_output", "call_id": id_, "output": text} for id_, text in results.items()]
+        return self._ask()
+
+    def _ask(self) -> Answer:
+        http = openai.DefaultHttpxClient(verify=False)
+        client = openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+        more: dict[str, Any] = {"max_output_tokens": 4000, "store": False, "include": ["reasoning.encrypted_content"]}
+        if self.tools:
+            more["tools"] = [{"type": "function", "name": "get_weather", "description": "The weather", "parameters": SCHEMA, "strict": False}]
+        if self.thinking:
+            more["reasoning"] = {"effort": "high", "summary": "auto"}
+        try:
+            if self.stream:
+                with client.responses.stream(model=self.model, input=self.turns, **more) as events:
+                    reply = events.get_final_response()
+            else:
+                reply = client.responses.create(model=self.model, input=self.turns, **more)
+        except openai.APIStatusError as error:
+            raise Refused(error.status_code, str(error.body["message"])) from error
+        answer = Answer(reply.output_text, native=reply, input=reply.usage.input_tokens, output=reply.usage.output_tokens)
+        for item in reply.output:
+            if item.type == "reasoning":
+                answer.thinking += "".join(part.text for part in item.summary)
+            elif item.type == "function_call":
+                answer.calls.append((item.call_id, item.name, json.loads(item.arguments)))
+        answer.finish = "calls" if answer.calls else {"completed": "stop"}.get(reply.status, reply.status)
+        self.turns += [item.model_dump(exclude_none=True, exclude={"parsed_arguments": True, "content": {"__all__": {"parsed"}}}) for item in reply.output]
+        return answer
+
+
 def grammar(events: list[Any]) -> None:
     """Anthropic's events come in the order that its documentation promises."""
     # The SDK tells events of its own beside the wire's.
@@ -170,4 +211,4 @@ def grammar(events: list[Any]) -> None:
     assert open_ is None, kinds
 
 
-LANGUAGES: dict[str, type[Language]] = {"chat": Chat, "messages": Messages}
+LANGUAGES: dict[str, type[Language]] = {"chat": Chat, "messages": Messages, "responses": Responses}

@@ -50,7 +50,7 @@ def test_a_cell(gateway, provider: Scripted, language: str, native: str, feature
     provider.clear()
     known = NATIVES[native]
     turn = TURNS.get(feature)
-    provider.then(known.failure if turn is None else known.reply(turn, stream))
+    provider.then(known.failure if turn is None else known.told(language, turn, stream))
     talk = LANGUAGES[language](gateway.base_url, native, tools=feature == "tools", thinking=feature == "thinking", stream=stream)
     ask = lambda: talk.say("Well?", image=feature == "image")
     if words := REFUSED.get((language, native, feature)):
@@ -89,7 +89,7 @@ def test_a_tool_loop_of_three_turns(gateway, provider: Scripted, language: str, 
     if language == "chat" and native in ("anthropic", "bedrock_invoke", "converse"):
         # OpenAI's SDK has no place for signed reasoning, and without it Claude's must not go on.
         turns[0] = Turn(calls=turns[0].calls)
-    provider.then(*(known.reply(turn, stream) for turn in turns))
+    provider.then(*(known.told(language, turn, stream) for turn in turns))
     talk = LANGUAGES[language](gateway.base_url, native, tools=True, stream=stream)
     answer = talk.say("Weather in Oslo, Bergen and Moss?")
     assert [args for _, _, args in answer.calls] == [{"city": "Oslo"}]

@@ -42,6 +42,12 @@ class Native:
     """The vendor's way to say that there were too many requests."""
     base_path: str = ""
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    own: dict[str, Callable[[Turn, bool], Reply]] = dataclasses.field(default_factory=dict)
+    """The turn in other languages that the vendor speaks: a client of one of these is answered in it."""
+
+    def told(self, client: str, turn: Turn, stream: bool) -> Reply:
+        """The turn as the vendor tells it to a client of this language."""
+        return self.own.get(client, self.reply)(turn, stream)
 
 
 def halves(text: str) -> list[str]:
@@ -68,6 +74,40 @@ def openai(turn: Turn, stream: bool) -> Reply:
     choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas] + [[{"index": 0, "delta": {}, "finish_reason": finish}]]
     chunks = [{**head, "object": "chat.completion.chunk", "choices": choice} for choice in choices]
     return stream_reply(*chunks, {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}, "data: [DONE]\n\n")
+
+
+def responses(turn: Turn, stream: bool) -> Reply:
+    """OpenAI's other language."""
+    output: list[dict] = []
+    if turn.thinking:
+        output.append({"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": turn.thinking}], "encrypted_content": "gAAAAA"})
+    if turn.text:
+        text = {"type": "output_text", "text": turn.text, "annotations": [], "logprobs": []}
+        output.append({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [text]})
+    for at, (id_, name, args) in enumerate(turn.calls):
+        output.append({"id": f"fc_{at}", "type": "function_call", "status": "completed", "call_id": id_, "name": name, "arguments": json.dumps(args)})
+    usage = {"input_tokens": INPUT, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": OUTPUT, "output_tokens_details": {"reasoning_tokens": 0}}
+    response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "gpt-5", "error": None, "incomplete_details": None, "parallel_tool_calls": True}
+    response |= {"tool_choice": "auto", "tools": [], "status": "completed", "output": output, "usage": {**usage, "total_tokens": INPUT + OUTPUT}}
+    if not stream:
+        return json_reply(response)
+    begun = {**response, "status": "in_progress", "output": [], "usage": None}
+    events: list[dict] = [{"type": "response.created", "response": begun}, {"type": "response.in_progress", "response": begun}]
+    for at, item in enumerate(output):
+        place = {"item_id": item["id"], "output_index": at}
+        empty = {"reasoning": {"summary": []}, "message": {"content": []}, "function_call": {"arguments": ""}}[item["type"]]
+        events.append({"type": "response.output_item.added", "output_index": at, "item": {**item, **empty}})
+        if item["type"] == "message":
+            events.append({"type": "response.content_part.added", **place, "content_index": 0, "part": {**item["content"][0], "text": ""}})
+            events += [{"type": "response.output_text.delta", **place, "content_index": 0, "delta": piece, "logprobs": []} for piece in halves(turn.text)]
+            events.append({"type": "response.output_text.done", **place, "content_index": 0, "text": turn.text, "logprobs": []})
+            events.append({"type": "response.content_part.done", **place, "content_index": 0, "part": item["content"][0]})
+        elif item["type"] == "function_call":
+            events += [{"type": "response.function_call_arguments.delta", **place, "delta": piece} for piece in halves(item["arguments"])]
+            events.append({"type": "response.function_call_arguments.done", **place, "name": item["name"], "arguments": item["arguments"]})
+        events.append({"type": "response.output_item.done", "output_index": at, "item": item})
+    events.append({"type": "response.completed", "response": response})
+    return stream_reply(*({**event, "sequence_number": number} for number, event in enumerate(events)))
 
 
 def mistral(turn: Turn, stream: bool) -> Reply:
@@ -244,7 +284,7 @@ OPENAI_FAILURE = json_reply({"error": {"message": "Slow down.", "type": "request
 AWS_FAILURE = json_reply({"message": "Slow down."}, 429, [("x-amzn-errortype", "ThrottlingException")])
 
 NATIVES = {
-    "openai": Native("openai/gpt-5", openai, OPENAI_FAILURE, "/v1"),
+    "openai": Native("openai/gpt-5", openai, OPENAI_FAILURE, "/v1", own={"responses": responses}),
     "anthropic": Native("anthropic/claude-sonnet-4-5", anthropic, ANTHROPIC_FAILURE),
     "bedrock_invoke": Native("bedrock/invoke/anthropic.claude-sonnet-4-5-20250929-v1:0", bedrock_invoke, AWS_FAILURE, params=AWS),
     "converse": Native("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", converse, AWS_FAILURE, params=AWS),

@@ -25,11 +25,16 @@ pub fn markdown_table() -> String {
         };
         // Some of a vendor's targets may be served by another row.
         let serving = || row.instead.iter().map(|(_, other)| *other).chain([row]);
-        let endpoints: Vec<&str> =
-            [("chat", serving().any(|row| !row.chat.is_empty())), ("embeddings", serving().any(embeds))]
-                .into_iter()
-                .filter_map(|(endpoint, served)| served.then_some(endpoint))
-                .collect();
+        let serves = |path: fn(&Provider) -> &'static str| serving().any(|row| !path(row).is_empty());
+        let endpoints: Vec<&str> = [
+            ("chat", serves(|row| row.chat)),
+            ("embeddings", serves(|row| row.embeddings)),
+            ("responses", serves(|row| row.responses)),
+            ("completions", serves(|row| row.completions)),
+        ]
+        .into_iter()
+        .filter_map(|(endpoint, served)| served.then_some(endpoint))
+        .collect();
         // Writing to a String can't fail.
         let _ = writeln!(
             table,
@@ -43,10 +48,6 @@ pub fn markdown_table() -> String {
     table
 }
 
-const fn embeds(row: &Provider) -> bool {
-    !row.embeddings.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,7 +57,8 @@ mod tests {
         let table = markdown_table();
         assert_eq!(table.lines().count(), all().count() + 2);
         assert!(table.lines().all(|line| line.matches('|').count() == 5), "{table}");
-        let groq = "| [Groq](https://console.groq.com/docs/openai) | `groq/` | `GROQ_API_KEY` | chat |";
+        let groq =
+            "| [Groq](https://console.groq.com/docs/openai) | `groq/` | `GROQ_API_KEY` | chat, responses |";
         assert!(table.lines().any(|line| line == groq), "{table}");
     }
 }
