@@ -9,7 +9,7 @@ import pydantic
 import pytest
 from checks import assert_openai_error
 from conftest import MASTER_KEY, entry, litellm_config, start
-from gateway import HTTP
+from gateway import HTTP, envoy_version
 from openai.types.responses import Response, ResponseStreamEvent
 from standins.scripted import STALL, json_reply, stream_reply
 
@@ -152,7 +152,7 @@ def test_parse(languages, model):
 
 @every_language
 def test_the_token_limit(languages, model):
-    response = languages.client().responses.create(model=model, input="Hello, wörld 🌍", max_output_tokens=16 if model == "none" else 2)
+    response = languages.client().responses.create(model=model, input="Hello, wörld 🌍", max_output_tokens=2)
     assert (response.status, response.incomplete_details.reason, response.output_text) == ("incomplete", "max_output_tokens", "You said:")
 
 
@@ -309,7 +309,7 @@ def test_a_stream_that_fails_before_it_says_anything_is_an_error_by_itself(gatew
     with pytest.raises(openai.APIError) as raised:
         list(gateway.client().responses.create(model="scripted-openai", input="Hello", stream=True))
     assert "Slow down." in raised.value.message
-    if type(gateway).__name__ == "Dragoman":
+    if type(gateway).__name__ == "Dragoman" and envoy_version() >= (1, 37):
         assert raised.value.status_code == 429
 
 
@@ -357,6 +357,7 @@ def test_responses_are_metered(providers, script_room, model):
             assert gateway.total("dragoman_tokens", **labels, dragoman_type="input") == 2
 
 
+@pytest.mark.skipif(envoy_version() < (1, 37), reason="there, only what never reached a provider is tried again")
 def test_a_response_is_tried_elsewhere(providers, script_room):
     """A chain from a target that speaks responses to one that doesn't: the second answers in the first one's place."""
     models = [
