@@ -307,6 +307,13 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
              stream's first event"
         );
     }
+    let observe = &plan.observe;
+    if !version.formats_tags() && (observe.traces.is_some() || observe.logs.as_ref().is_some_and(|l| !l.grpc))
+    {
+        eprintln!(
+            "dragoman: warning: Envoy {version} sends spans without attributes, and log records over gRPC only; 1.37 and later do both"
+        );
+    }
     let address = |socket: SocketAddr| (socket.ip().to_string(), socket.port());
     Ok(Site {
         listen: address(place.listen),

@@ -38,7 +38,7 @@ pub fn connection_manager(plan: &Plan, site: &Site) -> Value {
         );
         logs.push(json!({"name": "envoy.access_loggers.file", "typed_config": log}));
     }
-    if let Some(collector) = &observe.logs {
+    if let Some(collector) = observe.logs.as_ref().filter(|logs| logs.grpc || site.version.formats_tags()) {
         let log = typed(
             "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
             log_records(collector, site),
@@ -172,7 +172,6 @@ fn tags() -> Vec<Value> {
 
 fn log_records(collector: &Collector, site: &Site) -> Value {
     let mut config = json!({
-        "log_name": "dragoman",
         "disable_builtin_labels": true,
         "resource_attributes": {"values": [attribute("service.name", &collector.service)]},
         "body": {"string_value": format!("%REQ(:METHOD)% {} %RESPONSE_CODE%", operator(PATH))},
@@ -193,6 +192,7 @@ fn log_records(collector: &Collector, site: &Site) -> Value {
     }
     object.insert("attributes".to_owned(), json!({"values": values}));
     if site.version.formats_tags() {
+        object.insert("log_name".to_owned(), json!("dragoman"));
         object.extend([service(collector, LOGS_CLUSTER, "/v1/logs")]);
     } else {
         let (_, service) = service(collector, LOGS_CLUSTER, "/v1/logs");
