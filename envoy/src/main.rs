@@ -213,16 +213,23 @@ fn print(text: &str) -> Result<ExitCode, String> {
 }
 
 /// Reads a config and says what is wrong with it; `None` when it can't be used.
-fn plan(path: &Path, reading: &Reading, elsewhere: bool) -> Result<Option<Plan>, String> {
+fn plan(
+    path: &Path,
+    reading: &Reading,
+    environment: Environment,
+    elsewhere: bool,
+) -> Result<Option<Plan>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     let mut problems = Problems::new(reading.lenient);
-    let plan = convert::load(&text, Environment::of_process(), elsewhere, &mut problems);
+    let plan = convert::load(&text, environment, elsewhere, &mut problems);
     eprint!("{}", problems.report(path));
     Ok(plan.filter(|_| !problems.fatal()))
 }
 
 fn check_config(path: &Path, reading: &Reading) -> Result<ExitCode, String> {
-    let Some(plan) = plan(path, reading, false)? else { return Ok(ExitCode::FAILURE) };
+    let Some(plan) = plan(path, reading, Environment::of_process(), false)? else {
+        return Ok(ExitCode::FAILURE);
+    };
     print(&format!("{}: {}\n", path.display(), convert::summary(&plan)))
 }
 
@@ -235,7 +242,9 @@ fn price() -> Result<ExitCode, String> {
 }
 
 fn render(args: &RenderArgs) -> Result<ExitCode, String> {
-    let Some(plan) = plan(&args.config, &args.reading, true)? else { return Ok(ExitCode::FAILURE) };
+    let Some(plan) = plan(&args.config, &args.reading, Environment::of_process(), true)? else {
+        return Ok(ExitCode::FAILURE);
+    };
     let inside = args.out.as_ref().map(|out| std::path::absolute(out).unwrap_or_else(|_| out.clone()));
     let wasm = args.wasm.clone().or_else(|| inside.map(|out| out.join("dragoman.wasm")));
     let site = site(
@@ -245,7 +254,7 @@ fn render(args: &RenderArgs) -> Result<ExitCode, String> {
         wasm.unwrap_or_else(|| "dragoman.wasm".into()),
         args.role,
     )?;
-    for name in plan.secrets.generated() {
+    for name in plan.secrets.generated().keys() {
         eprintln!("dragoman: a key stands in the config itself: give it to Envoy's process as {name}");
     }
     let bootstrap = bootstrap::text::yaml(&bootstrap::bootstrap(&plan, &site));
@@ -271,21 +280,37 @@ fn render(args: &RenderArgs) -> Result<ExitCode, String> {
 }
 
 fn run_config(args: &RunArgs) -> Result<ExitCode, String> {
-    let Some(plan) = plan(&args.config, &args.reading, false)? else { return Ok(ExitCode::FAILURE) };
     let envoy = binary::find(args.envoy.as_deref())?;
     let version = binary::version(&envoy)?;
     let folder = run::Folder::new(filter()?)?;
-    let site = site(&plan, &args.place, version, folder.wasm(), RoleName::Upstream)?;
-    folder.write(&bootstrap::text::yaml(&bootstrap::bootstrap(&plan, &site)))?;
-    run::run(&run::Launch {
+    let wasm = folder.wasm();
+    let render = |place: run::Place<'_>| {
+        let known = place.before.map(|before| before.environment.clone()).unwrap_or_default();
+        let environment = Environment::of_process().remembering(known);
+        let Some(plan) = plan(&args.config, &args.reading, environment, false)? else { return Ok(None) };
+        let mut site = site(&plan, &args.place, version, wasm.clone(), RoleName::Upstream)?;
+        let needed = site.variables.clone();
+        if let Some(before) = place.before.filter(|_| place.same_process) {
+            site.variables.clone_from(&before.needed);
+        }
+        let (bootstrap, parts) = bootstrap::discovery::watched(&plan, &site, place.folder);
+        let given = plan.secrets.given().into_iter();
+        let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Some(run::Rendering { bootstrap, parts, environment, needed }))
+    };
+    let program = run::Program {
         envoy,
-        folder,
-        listen: args.place.listen,
-        admin: args.place.admin,
         concurrency: args.concurrency,
         log_level: args.log_level.clone(),
-        environment: plan.secrets.given().into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-    })
+        replaceable: run::replaceable(),
+    };
+    let launch = run::Launch {
+        config: args.config.clone(),
+        program,
+        listen: args.place.listen,
+        admin: args.place.admin,
+    };
+    run::run(&launch, &folder, &render)
 }
 
 fn filter() -> Result<&'static [u8], String> {
@@ -323,5 +348,6 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
         roots,
         role: role.into(),
         access_log: place.access_log,
+        variables: plan.secrets.needed().clone(),
     })
 }

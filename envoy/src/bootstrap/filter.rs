@@ -1,6 +1,6 @@
 //! The Wasm filter in its roles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig, TargetConfig};
 use dragoman_core::meter::ModelInfo;
@@ -63,7 +63,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
     if let Some(config) = config.as_object_mut() {
         config.insert("targets".to_owned(), serde_json::to_value(targets).unwrap_or_default());
     }
-    wasm("dragoman", &config, plan, site)
+    wasm("dragoman", &config, site)
 }
 
 /// What is known about the models that targets with a `*` can come to serve, and those that answer under names of the
@@ -99,7 +99,7 @@ pub fn upstream(plan: &Plan, site: &Site) -> Value {
         observe: observe::told(plan, site).filter(|told| told.traces),
         ..PluginConfig::of(Role::Upstream)
     };
-    wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), plan, site)
+    wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), site)
 }
 
 /// Envoy's own last filter on the way to a provider.
@@ -108,17 +108,16 @@ pub fn upstream_codec() -> Value {
     json!({"name": "envoy.filters.http.upstream_codec", "typed_config": codec})
 }
 
-fn wasm(name: &str, config: &Value, plan: &Plan, site: &Site) -> Value {
+fn wasm(name: &str, config: &Value, site: &Site) -> Value {
     let mut vm = json!({
         "vm_id": VM_ID,
         "runtime": "envoy.wasm.runtime.v8",
         "code": {"local": {"filename": site.wasm}},
     });
-    let needed: &BTreeSet<String> = plan.secrets.needed();
-    if !needed.is_empty()
+    if !site.variables.is_empty()
         && let Some(vm) = vm.as_object_mut()
     {
-        vm.insert("environment_variables".to_owned(), json!({"host_env_keys": needed}));
+        vm.insert("environment_variables".to_owned(), json!({"host_env_keys": site.variables}));
     }
     let plugin = json!({
         "name": name,

@@ -5,6 +5,7 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/configuration/best_practices/edge>
 
 mod cluster;
+pub mod discovery;
 mod filter;
 mod listener;
 mod observe;
@@ -14,6 +15,7 @@ mod tail;
 mod tests;
 pub mod text;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dragoman_core::config::Role;
@@ -39,6 +41,8 @@ pub struct Site {
     pub role: Role,
     /// Whether a line is written for every request.
     pub access_log: bool,
+    /// The environment variables of Envoy's process that the filter may read.
+    pub variables: BTreeSet<String>,
 }
 
 /// A whole bootstrap.
@@ -52,6 +56,8 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "clusters": clusters(plan, site),
         },
         "stats_config": process::stats(),
+        // A cluster's statistics take more memory than the cluster: they come with its first request.
+        "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "overload_manager": process::overload_manager(),
     });
     if site.role != Role::Inline {

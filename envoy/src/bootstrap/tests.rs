@@ -25,7 +25,7 @@ fn plan(yaml: &str) -> Plan {
     plan.unwrap()
 }
 
-fn site(role: Role) -> Site {
+fn site(plan: &Plan, role: Role) -> Site {
     Site {
         listen: ("127.0.0.1".to_owned(), 4000),
         admin: ("127.0.0.1".to_owned(), 9901),
@@ -34,6 +34,7 @@ fn site(role: Role) -> Site {
         roots: "/etc/ssl/certs/ca-certificates.crt".into(),
         role,
         access_log: false,
+        variables: plan.secrets.needed().clone(),
     }
 }
 
@@ -46,7 +47,7 @@ fn the_committed_parts_are_what_is_rendered() {
     let plan = sample();
     let mut stale = Vec::new();
     for (folder, role) in [("", Role::Gateway), ("inline", Role::Inline)] {
-        let site = site(role);
+        let site = site(&plan, role);
         let mut files = text::includes(&plan, &site);
         files.push(("envoy.yaml", text::yaml(&bootstrap(&plan, &site))));
         for (name, text) in files {
@@ -67,12 +68,13 @@ fn rendering_is_deterministic_and_without_secrets() {
     let yaml = "model_list:\n- model_name: m\n  litellm_params: {model: openai/a, api_key: sk-literal, extra_headers: \
                 {authorization: sk-header}}\ngeneral_settings: {master_key: sk-master}\n";
     for role in [Role::Gateway, Role::Inline] {
-        let render = || text::yaml(&bootstrap(&plan(yaml), &site(role)));
+        let plan = plan(yaml);
+        let render = || text::yaml(&bootstrap(&plan, &site(&plan, role)));
         let once = render();
         assert_eq!(once, render());
         assert!(!once.contains("sk-"), "{once}");
         assert!(once.contains("DRAGOMAN_SECRET_3"));
-        assert_eq!(Node::parse(&once).unwrap().0.to_json(), bootstrap(&plan(yaml), &site(role)));
+        assert_eq!(Node::parse(&once).unwrap().0.to_json(), bootstrap(&plan, &site(&plan, role)));
     }
 }
 
@@ -94,12 +96,13 @@ fn all<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
 
 #[test]
 fn both_roles_share_one_vm_and_are_configured_once() {
-    let rendered = bootstrap(&sample(), &site(Role::Gateway));
+    let plan = sample();
+    let rendered = bootstrap(&plan, &site(&plan, Role::Gateway));
     let mut vms = Vec::new();
     all(&rendered, "vm_config", &mut vms);
     assert!(vms.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(vms.len(), 2);
-    let inline = bootstrap(&sample(), &site(Role::Inline));
+    let inline = bootstrap(&plan, &site(&plan, Role::Inline));
     let mut roles = Vec::new();
     all(&inline, "upstream_http_filters", &mut roles);
     assert!(roles.is_empty());
@@ -121,7 +124,8 @@ fn envoy_signs_behind_the_filter_and_only_where_it_is_told_to() {
         entry("ours", ours)
     );
     for (role, behind) in [(Role::Gateway, &["envoy.filters.http.wasm"][..]), (Role::Inline, &[])] {
-        let rendered = bootstrap(&plan(&yaml), &site(role));
+        let plan = plan(&yaml);
+        let rendered = bootstrap(&plan, &site(&plan, role));
         let mut signed = 0;
         for cluster in rendered["static_resources"]["clusters"].as_array().unwrap() {
             let mut filters = Vec::new();
@@ -145,8 +149,9 @@ fn envoy_signs_behind_the_filter_and_only_where_it_is_told_to() {
 #[test]
 fn a_version_is_told_what_it_can_do() {
     let rendered = |version: &str| {
-        let site = Site { version: version.parse().unwrap(), ..site(Role::Gateway) };
-        bootstrap(&sample(), &site)
+        let plan = sample();
+        let site = Site { version: version.parse().unwrap(), ..site(&plan, Role::Gateway) };
+        bootstrap(&plan, &site)
     };
     let (old, new) = (rendered("1.36"), rendered("1.37"));
     assert!(!old.to_string().contains("hold_heads") && new.to_string().contains("hold_heads"));

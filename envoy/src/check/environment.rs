@@ -14,6 +14,7 @@ type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Environment {
     process: Lookup,
     own: BTreeMap<String, String>,
+    remembered: BTreeMap<String, String>,
 }
 
 impl Environment {
@@ -25,7 +26,20 @@ impl Environment {
 
     /// What `process` knows.
     pub fn of(process: impl Fn(&str) -> Option<String> + 'static) -> Self {
-        Self { process: Box::new(process), own: BTreeMap::new() }
+        Self { process: Box::new(process), own: BTreeMap::new(), remembered: BTreeMap::new() }
+    }
+
+    /// Knows variables that stand for secrets since an earlier reading of the config, so that they keep their names.
+    #[must_use]
+    pub fn remembering(mut self, secrets: BTreeMap<String, String>) -> Self {
+        self.remembered = secrets;
+        self
+    }
+
+    /// The variables that stand for secrets already.
+    #[must_use]
+    pub const fn remembered(&self) -> &BTreeMap<String, String> {
+        &self.remembered
     }
 
     /// Adds the config's `environment_variables`.

@@ -25,6 +25,8 @@ pub struct Secrets {
     envoys: BTreeSet<String>,
     /// Made for secrets that stand in the config, by their names.
     generated: BTreeMap<String, String>,
+    /// Made for secrets of an earlier reading.
+    remembered: BTreeMap<String, String>,
     /// Needed but not set: the name, and where it is needed.
     missing: Vec<(String, Place, String)>,
 }
@@ -38,6 +40,7 @@ impl Secrets {
             needed: BTreeSet::new(),
             envoys: BTreeSet::new(),
             generated: BTreeMap::new(),
+            remembered: environment.remembered().clone(),
             missing: Vec::new(),
         }
     }
@@ -60,12 +63,10 @@ impl Secrets {
             problems.error(at, key, "must not hold line breaks");
             return None;
         }
-        let known = self.generated.iter().find(|(_, known)| *known == value).map(|(name, _)| name.clone());
-        let name = known.unwrap_or_else(|| {
-            let name = format!("{GENERATED}{}", self.generated.len() + 1);
-            self.generated.insert(name.clone(), value.to_owned());
-            name
-        });
+        let mut known = self.generated.iter().chain(&self.remembered);
+        let name = known.find(|(_, known)| *known == value).map(|(name, _)| name.clone());
+        let name = name.unwrap_or_else(|| self.fresh());
+        self.generated.insert(name.clone(), value.to_owned());
         self.needed.insert(name.clone());
         Some(Setting::Env { env: name })
     }
@@ -78,6 +79,13 @@ impl Secrets {
         let Some(Setting::Env { env }) = setting else { return None };
         self.envoys.insert(env.clone());
         Some(env)
+    }
+
+    /// The name of a variable that stands for no secret yet.
+    fn fresh(&self) -> String {
+        let taken = |name: &String| self.generated.contains_key(name) || self.remembered.contains_key(name);
+        let mut names = (self.generated.len() + 1..).map(|number| format!("{GENERATED}{number}"));
+        names.find(|name| !taken(name)).unwrap_or_default()
     }
 
     /// A variable that the filter reads.
@@ -113,9 +121,10 @@ impl Secrets {
         self.needed.union(&self.envoys).map(String::as_str)
     }
 
-    /// The names of variables that stand for secrets of the config itself.
-    pub fn generated(&self) -> impl Iterator<Item = &str> {
-        self.generated.keys().map(String::as_str)
+    /// The variables that stand for secrets of the config itself.
+    #[must_use]
+    pub const fn generated(&self) -> &BTreeMap<String, String> {
+        &self.generated
     }
 
     /// The variables that Envoy's process must be given, with their values.
