@@ -104,7 +104,7 @@ fn grammar(stream: &str) -> Result<(), String> {
                     let kind = data["delta"]["type"].as_str().unwrap_or_default();
                     here && matches!(
                         (open.as_deref(), kind),
-                        (Some("text"), "text_delta")
+                        (Some("text"), "text_delta" | "citations_delta")
                             | (Some("thinking"), "thinking_delta" | "signature_delta")
                             | (Some("tool_use"), "input_json_delta")
                     )
