@@ -303,7 +303,7 @@ def redirecting(first: int, second: int, action: str = "turn hold-reply", **poli
         cluster("first", first),
         cluster("second", second, [probe("up watch-end")]),
     ]
-    gate = probe("gate mark watch-end first:first-and-tail again:second")
+    gate = probe("gate hold mark watch-end first:first-and-tail again:second")
     policy = retries("reset,connect-failure,refused-stream", times=1, walk=True, **policy)
     made = bootstrap([gate], clusters, {"cluster_header": "x-probe-cluster", **policy, **redirects()})
     listener = made["static_resources"]["listeners"][0]

@@ -88,7 +88,7 @@ def test_an_attempt_that_fails_says_so_and_both_roles_share_the_next_vm(tmp_path
     words = {"dragoman": "gate say:remembered", "dragoman_upstream": "up panic-at:/panic hear"}
     with Scripted(json_reply({"fine": True}), json_reply({"fine": True})) as provider:
         bootstrap = rendered(tmp_path, "upstream", provider.base + "/v1", words)
-        [cluster] = bootstrap["static_resources"]["clusters"]
+        cluster, *_ = bootstrap["static_resources"]["clusters"]
         words["dragoman"] += f" cluster:{cluster['name']}"
         with Envoy(rendered(tmp_path, "upstream", provider.base + "/v1", words)) as envoy:
             assert served(envoy).json() == {"fine": True}
