@@ -170,7 +170,7 @@ impl Exchange {
         if status >= 400 {
             self.retry_after_ms = retry_after(&headers);
         }
-        if !self.hold_heads && status >= 400 && !end && self.turns_unread(status) {
+        if !self.hold_heads && !(200..300).contains(&status) && !end && self.turns_unread(status) {
             return Action::Continue;
         }
         let plan = self.attempt.head(status, &headers, end);
@@ -196,7 +196,10 @@ impl Exchange {
     /// enough. True when the reply has been turned away.
     fn turns_unread(&mut self, status: u16) -> bool {
         let label = self.attempt.target().provider.label;
-        let error = Said::default().into_error(status, label);
+        let error = match status {
+            400.. => Said::default().into_error(status, label),
+            _ => Error::garbled(format!("{label} answered with status {status}.")),
+        };
         if !matches!(error.http_status(), 401..=404 | 408 | 409 | 429 | 500..) {
             return false;
         }
@@ -222,11 +225,15 @@ impl Exchange {
         }
         let bytes = host::body(Half::Response, size);
         let mut step = self.attempt.body(&bytes, end);
-        if self.hold_heads
-            && step.release.is_some()
+        if step.release.is_some()
             && let Some(error) = self.attempt.failure()
         {
-            match turn(self.stream, error, self.retry_after_ms) {
+            let turned = if self.hold_heads {
+                turn(self.stream, error, self.retry_after_ms)
+            } else {
+                turn::last_words(self.stream, error).map(Turn::Stays)
+            };
+            match turned {
                 Some(Turn::Away(edits)) => {
                     step = Step { bytes: Some(Vec::new()), release: Some(edits) };
                     self.turned = true;

@@ -35,6 +35,11 @@ pub fn turn(stream: u32, error: &Error, retry_after_ms: Option<u64>) -> Option<T
     .flatten()
 }
 
+/// A failure that can't be turned any more, with how many attempts there were.
+pub fn last_words(stream: u32, error: &Error) -> Option<Error> {
+    ledger::with(stream, |entry| entry.course.as_ref().map(|course| course.told(error.clone()))).flatten()
+}
+
 /// The tail has answered: its reply is turned into what follows from the failure of the attempt before it, which nothing
 /// else has told.
 pub fn tail(stream: u32) -> Turn {

@@ -163,13 +163,18 @@ impl Course {
         if self.turn_passes(error.kind) {
             return Next::Now;
         }
-        if self.attempts > 1
-            && let Some(last) = &mut self.last
-        {
-            let sentence = if last.message.ends_with(['.', '!', '?']) { "" } else { "." };
-            last.message = format!("{}{sentence} ({} attempts have failed.)", last.message, self.attempts);
-        }
+        self.last = Some(self.told(error.clone()));
         Next::Nothing
+    }
+
+    /// The last failure, with how many attempts there were.
+    #[must_use]
+    pub fn told(&self, mut error: Error) -> Error {
+        if self.attempts > 1 {
+            let stop = if error.message.ends_with(['.', '!', '?']) { "" } else { "." };
+            error.message = format!("{}{stop} ({} attempts have failed.)", error.message, self.attempts);
+        }
+        error
     }
 
     /// The model whose turn it is can't be asked: does another stand in? Where the request's own model is wrong none does; but
