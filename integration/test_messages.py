@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from conftest import MASTER_KEY, PROVIDER_KEY, entry, litellm_config, start
 from gateway import HTTP, free_port
 from languages import SCHEMA, grammar
 from standins.natives import INPUT, NATIVES, OUTPUT, Turn, anthropic_events
-from standins.scripted import CLOSE, Scripted, json_reply, stream_reply
+from standins.scripted import CLOSE, Scripted, Until, json_reply, stream_reply
 
 ASKED = {"max_tokens": 100, "messages": HELLO}
 TOOL = {"name": "get_weather", "description": "The weather", "input_schema": SCHEMA}
@@ -138,15 +139,24 @@ def test_a_reply_has_the_requests_id_where_the_sdk_looks(served, provider):
 @pytest.mark.parametrize("model", ["anthropic", "openai"])
 def test_an_error_in_mid_stream_is_an_event(served, provider, model):
     provider.clear()
+    # An error that comes together with the first output is the whole reply.
+    seen = threading.Event()
     if model == "anthropic":
-        provider.then(stream_reply(*anthropic_events(Turn(text="It rains."))[:3], {"type": "error", "error": {"type": "overloaded_error", "message": "Busy."}}))
+        begun = anthropic_events(Turn(text="It rains."))[:3]
+        failed = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy."}}
+        provider.then(stream_reply(*begun, Until(seen), failed))
     else:
         chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": "It"}, "finish_reason": None}]}
         failed = {"error": {"message": "Busy.", "type": "server_error", "code": 503}}
-        provider.then(stream_reply(*(f"data: {json.dumps(part)}\n\n" for part in (chunk, failed))))
-    answer = post(served, {**ASKED, "model": model, "stream": True})
-    last = answer.text.strip().split("\n\n")[-1]
-    assert last == 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Busy."}}'
+        first, second = (f"data: {json.dumps(part)}\n\n" for part in (chunk, failed))
+        provider.then(stream_reply(first, Until(seen), second))
+    text = ""
+    with HTTP.stream("POST", f"{served.base_url}/v1/messages", json={**ASKED, "model": model, "stream": True}) as answer:
+        for piece in answer.iter_text():
+            text += piece
+            if "text_delta" in text:
+                seen.set()
+    assert text.strip().split("\n\n")[-1] == 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Busy."}}'
 
 
 def test_a_key_is_shown_in_either_header(providers, script_room):
