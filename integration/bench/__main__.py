@@ -14,7 +14,7 @@ from .measure import Settings, say
 HERE = pathlib.Path(__file__).resolve().parent
 RECORDED = HERE / "recorded.json"
 LAST = CACHE / "run.json"
-PARTS = ("items", "paced", "ladder", "growth")
+PARTS = ("items", "paced", "ladder", "growth", "profile")
 
 # What the check looks at: Dragoman's own ratios on the items that its speed is judged by.
 CHECK_CONTENDERS = ["bare", "dragoman", "inline"]
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What Dragoman costs beside the others.")
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="measure; print the tables, write the JSON")
-    run.add_argument("--part", default="items,paced,ladder,growth", help="which of items, paced, ladder, growth")
+    run.add_argument("--part", default=",".join(PARTS), help="which of " + ", ".join(PARTS))
     run.add_argument("--out", type=pathlib.Path, default=LAST)
     run.add_argument("--record", action="store_true", help="keep this run as the recorded one, merged part by part")
     run.set_defaults(act=_run)
@@ -83,6 +83,8 @@ def _run(arguments: argparse.Namespace) -> int:
         run["ladder"] = measure.measure_ladder(others)
     if "growth" in parts:
         run["growth"] = measure.measure_growth(others)
+    if "profile" in parts:
+        run["profile"] = profile.measure_profile(others)
     _write(arguments.out, run)
     if arguments.record:
         _write(RECORDED, _merged(run))

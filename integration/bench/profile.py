@@ -13,15 +13,22 @@ import os
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import threading
 import urllib.request
 
 from . import work
 from .contenders import ALL, CACHE, KEY, ROOT, Contender, Roles
-from .measure import Bench
+from .measure import BARE, Bench, Settings, say
 from .provider import StandIn, fire, probe
 
+DATA = CACHE / "perf.data"
+NO_PERF = "perf is not on the PATH (apt install linux-perf)"
+PROFILED = ("bare", "empty", "roles", "inline", "native")
+PROFILED_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "openai/small", "openai/large")
+
+_WASM = re.compile(r"JIT|anon|perf-\d+\.map|unknown")
 _ENTER = re.compile(r"\[host->vm\] (\w+)\(([^)]*)\)")
 _LEAVE = re.compile(r"\[host<-vm\] (\w+) return")
 _CALL = re.compile(r"\[vm->host\] (?:\w+\.)?(\w+)\(")
@@ -101,30 +108,70 @@ def count(log: str) -> list[tuple[str, int, collections.Counter[str]]]:
 
 def _perf(arguments: argparse.Namespace) -> int:
     if not shutil.which("perf"):
-        print("perf is not on the PATH (apt install linux-perf)")
+        print(NO_PERF)
         return 1
     item = work.items()[arguments.item]
-    data = CACHE / "perf.data"
     with Bench([arguments.contender]) as bench:
         contender = bench.one(arguments.contender)
-        assert contender.group
         bench.stand_in.play(item)
         fire(contender, bench.stand_in, item, 1.0)
-        busy = max(contender.group.pids(), key=_ticks)
-        # The software clock works in virtual machines, too, where the hardware counters often don't.
-        record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-p", str(busy), "-o", str(data), "--", "sleep", str(arguments.seconds)]
-        sampler = threading.Thread(target=subprocess.run, args=(record,), kwargs={"capture_output": True})
-        sampler.start()
-        shot = fire(contender, bench.stand_in, item, arguments.seconds + 0.5)
-        sampler.join()
-        print(f"{contender.title}, {item.name}: {shot.cpu_us:.1f} us per request under perf")
+        cpu_us = _sample(contender, bench.stand_in, item, arguments.seconds)
+        print(f"{contender.title}, {item.name}: {cpu_us:.1f} us per request under perf")
         for keys in ("dso", "dso,symbol"):
-            report = ["perf", "report", "-i", str(data), "--stdio", "--percent-limit", "0.7", "--sort", keys]
-            out = subprocess.run(report, capture_output=True, text=True).stdout
-            lines = [line for line in out.splitlines() if line.strip() and not line.startswith("#")]
-            print("\n".join(lines[:40]), end="\n\n")
+            print("\n".join(_shares(keys)[:40]), end="\n\n")
     print("Memory without a file's name ([JIT], anon, perf-PID.map) is wasm, compiled by V8.")
     return 0
+
+
+def _sample(contender: Contender, stand_in: StandIn, item: work.Item, seconds: float) -> float:
+    """Samples a contender under load; its microseconds of CPU per request meanwhile."""
+    assert contender.group
+    busy = max(contender.group.pids(), key=_ticks)
+    # The software clock works in virtual machines, too, where the hardware counters often don't.
+    record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-p", str(busy), "-o", str(DATA), "--", "sleep", str(seconds)]
+    sampler = threading.Thread(target=subprocess.run, args=(record,), kwargs={"capture_output": True})
+    sampler.start()
+    shot = fire(contender, stand_in, item, seconds + 0.5)
+    sampler.join()
+    return shot.cpu_us
+
+
+def _shares(keys: str) -> list[str]:
+    """Lines of `perf report`: a share, and what has it."""
+    report = ["perf", "report", "-i", str(DATA), "--stdio", "--percent-limit", "0.7", "--sort", keys]
+    out = subprocess.run(report, capture_output=True, text=True).stdout
+    return [line for line in out.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def measure_profile(settings: Settings) -> dict:
+    """Where the time of a request goes: the shares of kernel, Envoy and wasm in the samples, of a cost measured without
+    sampling; and how often host and module call each other."""
+    result: dict = {}
+    names = [name for name in PROFILED if name in settings.contenders]
+    if not shutil.which("perf"):
+        say(NO_PERF)
+        return result
+    with Bench(names) as bench:
+        for item in (work.items()[name] for name in PROFILED_ITEMS):
+            able = bench.able(item, {})
+            bench.stand_in.play(item)
+            for name in able:
+                bench.warm(name, item, settings.seconds)
+            shots = bench.rounds(able, settings.rounds, lambda c, item=item: fire(c, bench.stand_in, item, settings.seconds))
+            for name in able:
+                cpu_us = statistics.median(shot.cpu_us for shot in shots[name])
+                _sample(bench.running[name], bench.stand_in, item, max(3.0, settings.seconds))
+                line = {"cpu_us": round(cpu_us, 1), **{part: 0.0 for part in ("kernel_us", "envoy_us", "wasm_us")}}
+                for share in _shares("dso"):
+                    percent, _, where = share.strip().partition("%")
+                    part = "kernel_us" if "kernel" in where else "wasm_us" if _WASM.search(where) else "envoy_us"
+                    line[part] = round(line[part] + cpu_us * float(percent) / 100, 1)
+                counts = count(trace(bench.running[name], bench.stand_in, item)) if name not in (BARE, "native") else []
+                line["callbacks"] = sum(times for _, times, _ in counts)
+                line["host_calls"] = sum(calls.total() for *_, calls in counts)
+                result.setdefault(item.name, {})[name] = line
+                say(f"profile {item.name} {name}: {line}")
+    return result
 
 
 def _ticks(pid: int) -> int:
@@ -180,4 +227,4 @@ def _inside(arguments: argparse.Namespace) -> int:
     return 0
 
 
-__all__ = ["add_commands", "count", "trace"]
+__all__ = ["add_commands", "count", "measure_profile", "trace"]
