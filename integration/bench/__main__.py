@@ -85,6 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
         run["growth"] = measure.measure_growth(others)
     if "profile" in parts:
         run["profile"] = profile.measure_profile(others)
+        run["inside"] = profile.measure_inside(settings.seconds)
     _write(arguments.out, run)
     if arguments.record:
         _write(RECORDED, _merged(run))

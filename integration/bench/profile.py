@@ -26,6 +26,7 @@ from .provider import StandIn, fire, probe
 DATA = CACHE / "perf.data"
 NO_PERF = "perf is not on the PATH (apt install linux-perf)"
 PROFILED = ("bare", "empty", "roles", "inline", "native")
+INSIDE_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "anthropic/image")
 PROFILED_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "openai/small", "openai/large")
 
 _WASM = re.compile(r"JIT|anon|perf-\d+\.map|unknown")
@@ -182,18 +183,35 @@ def _ticks(pid: int) -> int:
 
 def _inside(arguments: argparse.Namespace) -> int:
     """The role's filter in a host of a page of JavaScript (host.mjs); names of functions by a build that keeps them."""
-    item = work.items()[arguments.item]
     contender = ALL[arguments.contender]()
     if not isinstance(contender, Roles):
         print("only roles and inline are Dragoman in a bootstrap of the benchmark's own")
         return 1
+    told, profile = inside(contender, work.items()[arguments.item], named_wasm(), arguments.seconds)
+    print(json.dumps(told))
+    names = _names(profile)
+    times: collections.Counter[str] = collections.Counter()
+    for node, time in zip(profile["samples"], profile["timeDeltas"], strict=True):
+        times[names[node]] += time
+    for name, time in times.most_common(20):
+        print(f"{100 * time / times.total():6.2f} %  {name[:140]}")
+    return 0
+
+
+def named_wasm() -> pathlib.Path:
+    """The filter with the names of its functions, not yet optimised by Binaryen."""
+    build = ["cargo", "build", "--release", "--package", "dragoman-filter", "--target", "wasm32-wasip1", "--target-dir", str(CACHE / "named")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "none"})
+    return CACHE / "named" / "wasm32-wasip1" / "release" / "dragoman.wasm"
+
+
+def inside(contender: Roles, item: work.Item, module: pathlib.Path, seconds: float) -> tuple[dict, dict]:
+    """One request after another through the filter alone, under Node: what the host tells (`us` per request, `memory` in
+    bytes of the module, `calls` of one request) and V8's profile."""
     home = CACHE / "inside"
     home.mkdir(parents=True, exist_ok=True)
     for old in home.glob("*.cpuprofile"):
         old.unlink()
-    build = ["cargo", "build", "--release", "--package", "dragoman-filter", "--target", "wasm32-wasip1", "--target-dir", str(CACHE / "named")]
-    subprocess.run(build, cwd=ROOT, check=True, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "none"})
-    module = CACHE / "named" / "wasm32-wasip1" / "release" / "dragoman.wasm"
     (home / "request").write_bytes(item.request)
     (home / "response").write_bytes(item.reply)
     request = [[":method", "POST"], [":path", item.endpoint], [":authority", "localhost"], [":scheme", "http"]]
@@ -215,16 +233,39 @@ def _inside(arguments: argparse.Namespace) -> int:
     host = pathlib.Path(__file__).with_name("host.mjs")
     # As Envoy's V8 compiles: everything by the optimising compiler at once, and no function into another.
     as_envoy = ["--no-liftoff", "--no-wasm-dynamic-tiering", "--no-wasm-inlining"]
-    command = ["node", *as_envoy, "--cpu-prof", str(host), str(module), "work.json", str(arguments.seconds)]
-    print(subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout.strip())
-    profile = json.loads(next(home.glob("*.cpuprofile")).read_text())
-    names = {node["id"]: node["callFrame"]["functionName"] or "(JavaScript)" for node in profile["nodes"]}
-    times: collections.Counter[str] = collections.Counter()
+    command = ["node", *as_envoy, "--cpu-prof", str(host), str(module), "work.json", str(seconds)]
+    told = json.loads(subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout)
+    return told, json.loads(next(home.glob("*.cpuprofile")).read_text())
+
+
+def _names(profile: dict) -> dict[int, str]:
+    return {node["id"]: node["callFrame"]["functionName"] or "(JavaScript)" for node in profile["nodes"]}
+
+
+def share_below(profile: dict, wanted: str) -> float:
+    """The share of the samples in functions whose name has `wanted`, and in whatever these call."""
+    names, below = _names(profile), set()
+    # A node comes before its children.
+    for node in profile["nodes"]:
+        if wanted in names[node["id"]] or node["id"] in below:
+            below.update([node["id"], *node.get("children", [])])
+    times: collections.Counter[bool] = collections.Counter()
     for node, time in zip(profile["samples"], profile["timeDeltas"], strict=True):
-        times[names[node]] += time
-    for name, time in times.most_common(20):
-        print(f"{100 * time / times.total():6.2f} %  {name[:140]}")
-    return 0
+        times[node in below] += time
+    return times[True] / times.total()
 
 
-__all__ = ["add_commands", "count", "measure_profile", "trace"]
+def measure_inside(seconds: float) -> dict:
+    """The filter alone: what metering takes of a request's time, and by how much a body makes the module's memory grow."""
+    contender, module = Roles(), named_wasm()
+    result: dict = {}
+    for name in INSIDE_ITEMS:
+        item = work.items()[name]
+        told, profile = inside(contender, item, module, max(2.0, seconds))
+        metering = round(told["us"] * share_below(profile, "proxy_on_log"), 2)
+        result[name] = {"us": told["us"], "metering_us": metering, "memory": told["memory"], "body": len(item.request)}
+        say(f"inside {name}: {result[name]}")
+    return result
+
+
+__all__ = ["add_commands", "count", "measure_inside", "measure_profile", "trace"]
