@@ -149,8 +149,12 @@ def test_a_new_secret_reaches_a_next_envoy_while_the_first_finishes_its_streams(
         running.wait_for_total("dragoman_requests", 1, dragoman_route="a")
         thread, lines = stream(running, "a")
         wait_until(lambda: len(one.requests) == 2)
-        change(running, config(model("a", one, "sk-second")))
+        second = model("a", one, "sk-second")
+        second["litellm_params"]["max_retries"] = 3
+        change(running, config(second))
         said = running.wait_for_log("config.yaml is live, after")
+        # It is read once, and what is to be said of it is said once.
+        assert said.count("litellm_params.max_retries is ignored") == 1, said
         one.then(GOOD)
         assert ask(running, "a").status_code == 200, said
         assert [request.header("authorization") for request in one.requests] == ["Bearer sk-first", "Bearer sk-first", "Bearer sk-second"]

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway import HTTP, Dragoman, envoy_version
+from inline import Inline
 from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, Wait, json_reply, raw_reply, stream_reply
 
 # Up to Envoy 1.36 a head that is held can't be turned: see fact 6.
@@ -251,6 +252,30 @@ class TestRetries:
                 assert (reply.status_code, len(asked(stands)), counts(reply)) == (500, tried, (str(tried - 1), "0"))
             assert ask(running, num_retries="two").status_code == 400
 
+    def test_the_first_target_may_say_how_often(self, stands: dict[str, Scripted]) -> None:
+        a, b = stands["a"], stands["b"]
+        first = group(a, b, num_retries=3)
+        # What later targets say is not asked.
+        later = [{**entry, "litellm_params": {**entry["litellm_params"], "num_retries": 9, "order": 7}} for entry in group(b, a)]
+        with run([*first, *later], num_retries=1) as running:
+            for body, tried in [({}, 4), ({"num_retries": 0}, 1)]:
+                a.clear()
+                b.clear()
+                a.then(*[failure(500)] * 5)
+                b.then(*[failure(500)] * 5)
+                reply = ask(running, **body)
+                assert (reply.status_code, len(asked(stands)), counts(reply)) == (500, tried, (str(tried - 1), "0")), reply.text
+
+    @pytest.mark.skipif(not HOLDS, reason="an inline filter's failures are final there")
+    def test_so_it_may_where_envoy_itself_repeats(self, stands: dict[str, Scripted]) -> None:
+        a = stands["a"]
+        config = {"model_list": group(a, num_retries=1, api_key="os.environ/PROVIDER_KEY"), "router_settings": {"num_retries": 0}}
+        with Inline(config, {"PROVIDER_KEY": "sk-provider"}) as running:
+            for body, tried in [({}, 2), ({"num_retries": 0}, 1), ({"num_retries": 2}, 3)]:
+                a.clear()
+                a.then(*[failure(500)] * 5)
+                assert (ask(running, **body).status_code, len(a.requests)) == (500, tried)
+
     @pytest.mark.parametrize(
         ("policy", "reply", "tried"),
         [
@@ -324,6 +349,34 @@ class TestFallbacks:
             reply = ask(running, "first")
             assert (reply.status_code, asked(stands), counts(reply)) == (503, "abc", ("0", "2"))
             assert reply.json()["error"]["message"] == "the last. (3 attempts have failed.)"
+
+    @pytest.mark.parametrize("listed", [["nobody", "first", "second", "third"], "nobody, first,second,third"], ids=["as JSON", "with commas"])
+    def test_of_a_list_of_models_the_others_stand_in_for_the_first(self, stands: dict[str, Scripted], listed: Any) -> None:
+        with run(models(stands), {"num_retries": 0, "fallbacks": [{"first": ["third"]}]}) as running:
+            stands["a"].then(failure(500))
+            stands["b"].then(MESSAGE)
+            reply = ask(running, listed)
+            assert (reply.status_code, asked(stands), counts(reply)) == (200, "ab", ("0", "1")), reply.text
+            assert (reply.json()["choices"][0]["message"]["content"], reply.headers["x-litellm-model-group"]) == ("Salut", "second")
+            assert [stands[name].last.json["model"] for name in "ab"] == ["first", "second"]
+            for room in stands.values():
+                room.clear()
+            for name in "abc":
+                stands[name].then(failure(500, f"no {name}"))
+            reply = ask(running, listed)
+            assert (reply.status_code, asked(stands), counts(reply)) == (500, "abc", ("0", "2")), reply.text
+            assert reply.json()["error"]["message"] == "no c. (3 attempts have failed.)"
+            # A list of one is that one, and the client's own fallbacks are stronger.
+            for room in stands.values():
+                room.clear()
+            stands["a"].then(failure(500))
+            stands["c"].then(GOOD_STREAM)
+            reply = ask(running, ["first"], stream=True)
+            assert (reply.status_code, asked(stands)) == (200, "ac"), reply.text
+            assert reply.text.count("Hello") == 1
+            wrong = ask(running, ["first", 7])
+            assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "model"), wrong.text
+            assert ask(running, ["nobody", "none"]).json()["error"]["code"] == "model_not_found"
 
     @pytest.mark.parametrize("failed", ["http://127.0.0.1:1/v1", "http://nobody.invalid/v1"])
     def test_a_model_that_cannot_be_reached(self, stands: dict[str, Scripted], failed: str) -> None:

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import os
 import pathlib
+import shutil
 import signal
 import ssl
 import stat
@@ -127,6 +128,42 @@ def test_check_says_what_is_wrong_and_where(tmp_path: pathlib.Path) -> None:
     config.write_text("model_list:\n- model_name: m\n  litellm_params: {model: openai/x, api_key: k}\nlitellm_settings: {cache: true}\n")
     done = command("check", config, "--lenient")
     assert (done.returncode, done.stdout) == (0, f"{config}: 1 model, 1 target (openai)\n")
+
+
+HELD = "tries again, and lets other models stand in, only where a reply's status tells enough"
+
+
+def test_check_says_what_the_envoy_that_is_to_run_it_can_not_do(tmp_path: pathlib.Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({"model_list": [entry("m", "openai/x")]}))
+    old = command("check", config, "--envoy-version", "1.36")
+    assert old.returncode == 0 and f"warning: Envoy 1.36 {HELD}" in old.stderr, old.stderr
+    new = command("check", config, "--envoy-version", "1.37.0")
+    assert (new.returncode, new.stderr) == (0, "")
+    assert "1.35 is too old" in command("check", config, "--envoy-version", "1.35").stderr
+    # The one of this machine, as `run` finds it; what it says of itself is what counts.
+    held = envoy_version() < (1, 37)
+    for done in (command("check", config, "--envoy", envoy_binary()), command("check", config, env={"DRAGOMAN_ENVOY": str(envoy_binary())})):
+        assert done.returncode == 0 and (HELD in done.stderr) == held, done.stderr
+    fake = tmp_path / "envoy"
+    fake.write_text("#!/bin/sh\necho 'envoy  version: 0/1.36.4/Clean/RELEASE/BoringSSL'\n")
+    fake.chmod(0o755)
+    found = command("check", config, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert found.returncode == 0 and HELD in found.stderr, found.stderr
+    gone = command("check", config, "--envoy", tmp_path / "nowhere")
+    assert gone.returncode == 1 and "there is no Envoy at" in gone.stderr
+    # Where there is none, what it will run on is not known here.
+    copy = tmp_path / "dragoman"
+    shutil.copy(COMMAND, copy)
+    alone = subprocess.run([copy, "check", config], capture_output=True, text=True, timeout=60, env={"PATH": "/nowhere"}, cwd=tmp_path)
+    assert (alone.returncode, alone.stderr) == (0, ""), alone.stderr
+
+
+def test_check_names_what_litellms_router_does_not_do_either(tmp_path: pathlib.Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({"model_list": [entry("m", "openai/x", max_retries=3)]}))
+    done = command("check", config)
+    assert done.returncode == 0 and "model_list[0].litellm_params.max_retries is ignored" in done.stderr and "num_retries" in done.stderr, done.stderr
 
 
 def test_without_an_envoy_it_says_how_to_get_one(tmp_path: pathlib.Path) -> None:

@@ -18,6 +18,7 @@ mod top;
 mod version;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -54,6 +55,12 @@ enum Command {
     Check {
         /// The LiteLLM config.
         config: PathBuf,
+        /// The Envoy that is to run it; else, where there is one, that of the PATH or of .venv/bin.
+        #[arg(long, env = "DRAGOMAN_ENVOY", value_name = "PATH")]
+        envoy: Option<PathBuf>,
+        /// The version of the Envoy that is to run it, where it is not on this machine.
+        #[arg(long, value_parser = envoy_version, conflicts_with = "envoy")]
+        envoy_version: Option<Version>,
         #[command(flatten)]
         reading: Reading,
     },
@@ -186,7 +193,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run_config(&args),
         Command::Render(Render::Envoy(args)) => render(&args),
-        Command::Check { config, reading } => check_config(&config, &reading),
+        Command::Check { config, envoy, envoy_version, reading } => {
+            check_config(&config, envoy.as_deref(), envoy_version, &reading)
+        }
         Command::Price => price(),
         Command::Top(args) => {
             let every = std::time::Duration::from_secs_f64(args.every.clamp(0.1, 3600.0));
@@ -226,10 +235,25 @@ fn plan(
     Ok(plan.filter(|_| !problems.fatal()))
 }
 
-fn check_config(path: &Path, reading: &Reading) -> Result<ExitCode, String> {
+fn check_config(
+    path: &Path,
+    envoy: Option<&Path>,
+    version: Option<Version>,
+    reading: &Reading,
+) -> Result<ExitCode, String> {
     let Some(plan) = plan(path, reading, Environment::of_process(), false)? else {
         return Ok(ExitCode::FAILURE);
     };
+    let version = match (version, binary::find(envoy)) {
+        (Some(version), _) => Some(version),
+        (None, Ok(found)) => Some(binary::version(&found)?),
+        (None, Err(why)) if envoy.is_some() => return Err(why),
+        // Where it will run is another machine's business.
+        (None, Err(_)) => None,
+    };
+    if let Some(version) = version {
+        caveats(&plan, version);
+    }
     print(&format!("{}: {}\n", path.display(), convert::summary(&plan)))
 }
 
@@ -284,19 +308,19 @@ fn run_config(args: &RunArgs) -> Result<ExitCode, String> {
     let version = binary::version(&envoy)?;
     let folder = run::Folder::new(filter()?)?;
     let wasm = folder.wasm();
-    let render = |place: run::Place<'_>| {
-        let known = place.before.map(|before| before.environment.clone()).unwrap_or_default();
+    let read = |before: Option<&run::Rendering>| {
+        let known = before.map(|before| before.environment.clone()).unwrap_or_default();
         let environment = Environment::of_process().remembering(known);
         let Some(plan) = plan(&args.config, &args.reading, environment, false)? else { return Ok(None) };
         let mut site = site(&plan, &args.place, version, wasm.clone(), RoleName::Upstream)?;
-        let needed = site.variables.clone();
-        if let Some(before) = place.before.filter(|_| place.same_process) {
-            site.variables.clone_from(&before.needed);
-        }
-        let (bootstrap, parts) = bootstrap::discovery::watched(&plan, &site, place.folder);
         let given = plan.secrets.given().into_iter();
         let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Some(run::Rendering { bootstrap, parts, environment, needed }))
+        let needed = site.variables.clone();
+        let render = Box::new(move |folder: &Path, variables: &BTreeSet<String>| {
+            site.variables.clone_from(variables);
+            bootstrap::discovery::watched(&plan, &site, folder)
+        });
+        Ok(Some(run::Reading { environment, needed, render }))
     };
     let program = run::Program {
         envoy,
@@ -310,7 +334,7 @@ fn run_config(args: &RunArgs) -> Result<ExitCode, String> {
         listen: args.place.listen,
         admin: args.place.admin,
     };
-    run::run(&launch, &folder, &render)
+    run::run(&launch, &folder, &read)
 }
 
 fn filter() -> Result<&'static [u8], String> {
@@ -320,11 +344,8 @@ fn filter() -> Result<&'static [u8], String> {
     Ok(WASM)
 }
 
-fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleName) -> Result<Site, String> {
-    let roots = match &place.roots {
-        Some(roots) => roots.clone(),
-        None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
-    };
+/// Warns of what this version of Envoy can't do for a config.
+fn caveats(plan: &Plan, version: Version) {
     if !version.holds_heads() {
         eprintln!(
             "dragoman: warning: Envoy {version} tries again, and lets other models stand in, only where a reply's status tells \
@@ -339,6 +360,14 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
             "dragoman: warning: Envoy {version} sends spans without attributes, and log records over gRPC only; 1.37 and later do both"
         );
     }
+}
+
+fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleName) -> Result<Site, String> {
+    let roots = match &place.roots {
+        Some(roots) => roots.clone(),
+        None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
+    };
+    caveats(plan, version);
     let address = |socket: SocketAddr| (socket.ip().to_string(), socket.port());
     Ok(Site {
         listen: address(place.listen),

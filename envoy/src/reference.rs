@@ -68,11 +68,7 @@ fn row(key: &str, property: &Value, schema: &Value, text: &mut String) {
     if property.get("x-says").is_some() {
         return;
     }
-    let mut meaning =
-        property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
-    if property.get("x-class").and_then(Value::as_str) == Some("later") {
-        meaning.push_str(" *Read, but not honoured yet.*");
-    }
+    let meaning = property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
     let mut value = shape(property, schema);
     match property.get("default") {
         Some(Value::Bool(default)) => {

@@ -1,8 +1,7 @@
 //! The config's JSON Schema: the types of [`crate::litellm`], with LiteLLM's other keys beside them.
 //!
-//! Annotations of our own: `x-class` (`later`: read, not honoured yet; `ignored`; `changes`; `quiet`: nothing to say),
-//! `x-secret` (a value that must
-//! never be written out), `x-same-as` (another spelling), `x-says` (why, and what to write instead).
+//! Annotations of our own: `x-class` (`ignored`; `changes`; `quiet`: nothing to say), `x-secret` (a value that must never
+//! be written out), `x-same-as` (another spelling), `x-says` (why, and what to write instead).
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};

@@ -379,5 +379,7 @@ pub fn refuse(error: &Error, endpoint: Endpoint, request_id: &str) {
         Origin::Client | Origin::Upstream => log::debug!("{}", error.message),
     }
     let language = endpoint.language();
-    host::respond(language.status(error), &[], &language.error(error, request_id));
+    let retry_after = error.retry_after.map(|seconds| seconds.to_string());
+    let headers: Vec<_> = retry_after.iter().map(|seconds| ("retry-after", seconds.as_str())).collect();
+    host::respond(language.status(error), &headers, &language.error(error, request_id));
 }

@@ -5,7 +5,7 @@ mod kept;
 
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, HeadWishes, Plan, Reply, RequestHead, Verdict};
+use dragoman_core::admission::{Gateway, HeadWishes, Named, Plan, Reply, RequestHead, Verdict};
 use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::{CLUSTER_HEADER, Target};
@@ -34,7 +34,7 @@ const HANDOVER_STATE: &str = "wasm.dragoman.stream";
 /// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter>
 pub const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
-/// By this one, how often it may try again, where a request is one that only its own target can answer.
+/// By this one, how often it may try again, where the request or its target says so.
 const MAX_RETRIES: &str = "x-envoy-max-retries";
 
 /// How often was tried, in LiteLLM's words.
@@ -154,25 +154,22 @@ impl Stream {
         let mut request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
         let now_ms = self.started / 1_000_000;
-        let (asked, mut entry) = match self.before.take() {
-            Some(before) => (before.asked, before.entry),
-            None => (request.model()?.plain().into_owned(), Entry::default()),
-        };
-        let mut course = match entry.course.take() {
-            Some(course) => course,
+        let (asked, mut entry, mut course) = match self.before.take() {
+            Some(Before { asked, mut entry }) => {
+                let course = entry.course.take();
+                (asked, entry, course.ok_or_else(|| Error::internal("a request anew without its course"))?)
+            }
             None => {
                 let mut wishes = std::mem::take(&mut self.course).with_body(&request.body)?;
-                let mut listed = gateway.routes.listed(&asked).into_iter().map(str::to_owned);
-                let model = listed.next().unwrap_or_else(|| asked.clone());
+                let Named { asked, model, others, differs } = gateway.named(&request)?;
                 // Of a list of names, the others stand in for the first.
-                wishes.fallbacks = wishes
-                    .fallbacks
-                    .or_else(|| Some(listed.collect()).filter(|names: &Vec<_>| !names.is_empty()));
-                if model != asked {
+                wishes.fallbacks = wishes.fallbacks.or((!others.is_empty()).then_some(others));
+                if differs {
                     request = Request::new(endpoint, request.body.asking_for(&model)?);
                     host::set_body(Half::Request, request.body.text().as_bytes());
                 }
-                Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms)
+                let course = Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms);
+                (asked, Entry::default(), course)
             }
         };
         let plan = plan(&gateway, &request, &mut course, &self.wishes)?;
@@ -409,8 +406,9 @@ fn send(plan: &Plan<'_>, inline: bool) {
     if let Some(timeout) = plan.timeout_ms {
         host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
     }
-    if plan.pinned && inline {
-        host::set_header(Half::Request, MAX_RETRIES, Some("0"));
+    // Elsewhere the course counts.
+    if let Some(retries) = if plan.pinned { Some(0) } else { plan.retries }.filter(|_| inline) {
+        host::set_header(Half::Request, MAX_RETRIES, Some(&retries.to_string()));
     }
     if !plan.cluster.is_empty() {
         // Last, as it clears the route that Envoy has found so far.

@@ -191,7 +191,8 @@ pub fn look(gateway: &Gateway, route: &Route, stream: bool, now_ms: u64) -> Vec<
             let mine = |choice: &&Choice| choice.seat.group == place;
             let each = || route.choices.iter().zip(0..).filter(|(choice, _)| mine(choice));
             if counted(strategy, || limited(route)) {
-                let used = Used::read(&read(&used_key(group)), group.size, minute(now_ms));
+                let bytes = read(&used_key(group));
+                let used = Used::read(&bytes, group.size, minute(now_ms));
                 for (choice, at) in each() {
                     if let Some(standing) = standings.get_mut(at) {
                         (standing.tokens, standing.requests) = used.of(choice.seat.slot);
@@ -286,11 +287,8 @@ pub fn unanswered(tried: &Tried, now_ms: u64) -> Kind {
 }
 
 fn use_up(group: &Group, slot: usize, now_ms: u64, tokens: u64, requests: u64) {
-    change(&used_key(group), |old| {
-        let mut used = Used::read(old, group.size, minute(now_ms));
-        used.add(slot, tokens, requests);
-        used.write()
-    });
+    let (size, minute) = (group.size, minute(now_ms));
+    change(&used_key(group), |old| Used::read(old, size, minute).with(size, minute, slot, tokens, requests));
 }
 
 fn under_way(group: &Group, slot: usize, now_ms: u64, begins: bool) {

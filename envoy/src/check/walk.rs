@@ -181,12 +181,6 @@ impl Walk<'_> {
             // What a key would change when it is off or absent is nothing.
             Some("changes") if is_off(&entry.value.data) => {}
             Some("changes") => self.problems.strict(entry.at, path, format!("is not honoured: {says}")),
-            Some("later") => {
-                if !is_off(&entry.value.data) {
-                    self.problems.warning(entry.at, path, "is read, but not honoured yet");
-                }
-                return true;
-            }
             _ => return true,
         }
         false

@@ -78,6 +78,8 @@ pub struct Deployment {
     pub order: i64,
     /// Who may use it.
     pub tags: Vec<String>,
+    /// How often a request that fails at it first is repeated, where its entry says so.
+    pub retries: Option<u32>,
     /// When it is left alone, where its entry says so.
     pub cooldown: Option<CooldownConfig>,
     /// Its entry of `model_list`.

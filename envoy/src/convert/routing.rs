@@ -132,6 +132,7 @@ pub fn member(target: &Deployment, routing: &RoutingConfig) -> MemberConfig {
         rpm: target.share.rpm.filter(|_| limits),
         tpm: target.share.tpm.filter(|_| limits),
         cooldown: target.cooldown.clone(),
+        retries: target.retries,
     }
 }
 

@@ -228,13 +228,12 @@ impl Entry<'_> {
                 return None;
             }
         };
-        let signing = self.signing(&target);
         let timeout_ms = params.timeout.map_or(defaults.timeout_ms, milliseconds);
         Some(Deployment {
             config,
             cluster: String::new(),
+            signing: self.signing(&target),
             address: target.address,
-            signing,
             index: self.index,
             timeout_ms,
             // The target's own timeout is nearer than the router's for streams.
@@ -247,6 +246,7 @@ impl Entry<'_> {
             share: Share { weight: params.weight, rpm: params.rpm, tpm: params.tpm },
             order: params.order.unwrap_or(i64::MAX),
             tags: params.tags.clone(),
+            retries: params.num_retries,
             cooldown: None,
             litellm_model: match &params.custom_llm_provider {
                 Some(name) if !params.model.starts_with(&format!("{name}/")) => {

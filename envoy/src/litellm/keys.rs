@@ -78,6 +78,11 @@ pub static KNOWN: &[Known] = &[
             "max_file_size_mb",
         ],
     ),
+    ignored(
+        PARAMS,
+        "it does nothing for chats behind LiteLLM's router either; num_retries says how often a request that this target fails is tried again",
+        &["max_retries"],
+    ),
     changes(
         PARAMS,
         "use timeout and stream_timeout",

@@ -25,7 +25,6 @@ pub struct Model {
 /// A key that is in no list of LiteLLM's is a default parameter: it is in the body of every request that leaves it open
 /// (`temperature: 0.2`, `max_tokens: 4096`, a vendor's own).
 #[derive(Debug, Deserialize, JsonSchema)]
-#[allow(dead_code)] // What is honoured later is read now, so that its type is checked.
 pub struct LitellmParams {
     /// `provider/model`; a bare model name where `custom_llm_provider` is given or the name itself tells the provider.
     /// A `*` takes what the `*` of `model_name` stood for.
@@ -55,10 +54,10 @@ pub struct LitellmParams {
     #[serde(default)]
     #[schemars(range(min = 0.001))]
     pub stream_timeout: Option<f64>,
-    /// How often a request is tried again on this target.
+    /// How often a request is tried again, on any target of its model, when this is the first that fails it; 20 at most.
+    /// Stronger than `router_settings.num_retries`, weaker than the request's own and than a `retry_policy`.
     #[serde(default)]
-    #[schemars(extend("x-class" = "later"))]
-    pub max_retries: Option<u32>,
+    pub num_retries: Option<u32>,
     /// The share of the route's requests, relative to the `weight` of its other targets.
     #[serde(default)]
     pub weight: Option<u64>,

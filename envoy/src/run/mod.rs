@@ -58,15 +58,31 @@ pub struct Rendering {
     pub needed: BTreeSet<String>,
 }
 
-/// From what a config is rendered: where its parts will be, and what has been rendered before.
-#[derive(Clone, Copy)]
-pub struct Place<'p> {
-    /// The folder of the parts.
-    pub folder: &'p Path,
-    /// What runs now.
-    pub before: Option<&'p Rendering>,
-    /// Whether the variables that Envoy's process has are all that it can have.
-    pub same_process: bool,
+/// The bootstrap and its parts for a folder, with the variables that Envoy's process has for the filter.
+type Render = Box<dyn FnMut(&Path, &BTreeSet<String>) -> (String, Vec<Part>)>;
+
+/// A config that has been read, and is rendered once it is known where Envoy will find it.
+pub struct Reading {
+    /// Variables beside our own.
+    pub environment: BTreeMap<String, String>,
+    /// The names of all variables that the filter reads.
+    pub needed: BTreeSet<String>,
+    /// Renders it.
+    pub render: Render,
+}
+
+impl Reading {
+    /// As Envoy is to run it from `folder`, in a process that has `variables` for the filter.
+    fn rendered(mut self, folder: &Path, variables: &BTreeSet<String>) -> Rendering {
+        let (bootstrap, parts) = (self.render)(folder, variables);
+        Rendering { bootstrap, parts, environment: self.environment, needed: self.needed }
+    }
+
+    /// The same, in a process of its own.
+    fn anew(self, folder: &Path) -> Rendering {
+        let needed = self.needed.clone();
+        self.rendered(folder, &needed)
+    }
 }
 
 /// What happens while a config runs.
@@ -79,14 +95,14 @@ pub enum Event {
     Ended(u32, Option<ExitStatus>),
 }
 
-/// Renders the config as it stands now. `None` when it can't be used, which has been told.
-pub type Render<'r> = &'r dyn Fn(Place<'_>) -> Result<Option<Rendering>, String>;
+/// Reads the config as it stands now, knowing what runs. `None` when it can't be used, which has been told.
+pub type Read<'r> = &'r dyn Fn(Option<&Rendering>) -> Result<Option<Reading>, String>;
 
 /// A config that runs.
 struct Running<'r> {
     launch: &'r Launch,
     folder: &'r Folder,
-    render: Render<'r>,
+    read: Read<'r>,
     sender: Sender<Event>,
     events: Receiver<Event>,
     rendering: Rendering,
@@ -100,19 +116,19 @@ struct Running<'r> {
 ///
 /// # Errors
 /// Why it could not start, or how it ended.
-pub fn run(launch: &Launch, folder: &Folder, render: Render<'_>) -> Result<ExitCode, String> {
+pub fn run(launch: &Launch, folder: &Folder, read: Read<'_>) -> Result<ExitCode, String> {
     // Envoys share a port without a word (SO_REUSEPORT), so a second one would get half of the requests.
     for (socket, flag) in [(launch.listen, "--listen"), (launch.admin, "--admin")] {
         TcpListener::bind(socket).map_err(|error| format!("can't listen on {socket} ({flag}): {error}"))?;
     }
     let path = folder.of_epoch(0)?;
-    let place = Place { folder: &path, before: None, same_process: false };
-    let Some(rendering) = render(place)? else { return Ok(ExitCode::FAILURE) };
+    let Some(reading) = read(None)? else { return Ok(ExitCode::FAILURE) };
+    let rendering = reading.anew(&path);
     let (sender, events) = mpsc::channel();
     signals(sender.clone())?;
     watch::watch(launch.config.clone(), sender.clone());
     let mut running =
-        Running { launch, folder, render, sender, events, rendering, envoys: Vec::new(), epochs: 0 };
+        Running { launch, folder, read, sender, events, rendering, envoys: Vec::new(), epochs: 0 };
     running.start(path)?;
     running.serve()
 }
@@ -254,12 +270,15 @@ impl Running<'_> {
     /// Whether anything is different now.
     fn changed(&mut self) -> Result<bool, String> {
         let Some(envoy) = self.envoys.last() else { return Ok(false) };
-        let place = Place { folder: &envoy.folder, before: Some(&self.rendering), same_process: true };
-        let Some(next) = (self.render)(place)? else { return Err("it has problems".to_owned()) };
+        let Some(next) = (self.read)(Some(&self.rendering))? else {
+            return Err("it has problems".to_owned());
+        };
         let has = |(name, value): (&String, &String)| self.rendering.environment.get(name) == Some(value);
         if !next.environment.iter().all(has) || !next.needed.is_subset(&self.rendering.needed) {
-            return self.replaced();
+            return self.replaced(next);
         }
+        // The variables that Envoy's process has are all that it can have.
+        let next = next.rendered(&envoy.folder, &self.rendering.needed);
         let before = self.rendering.clone();
         let mut differs = false;
         for part in &next.parts {
@@ -282,16 +301,14 @@ impl Running<'_> {
     }
 
     /// A next Envoy takes the place of the running one.
-    fn replaced(&mut self) -> Result<bool, String> {
+    fn replaced(&mut self, next: Reading) -> Result<bool, String> {
         if !self.launch.program.replaceable {
             return Err(
                 "a secret has changed, and Envoy can't hand over without /dev/shm: restart".to_owned()
             );
         }
         let folder = self.folder.of_epoch(self.epochs)?;
-        let place = Place { folder: &folder, before: Some(&self.rendering), same_process: false };
-        let Some(next) = (self.render)(place)? else { return Err("it has problems".to_owned()) };
-        let before = std::mem::replace(&mut self.rendering, next);
+        let before = std::mem::replace(&mut self.rendering, next.anew(&folder));
         let outcome = self.start(folder).and_then(|()| self.hand_over());
         if outcome.is_err() {
             self.rendering = before;

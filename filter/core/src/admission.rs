@@ -4,6 +4,7 @@
 
 mod chosen;
 mod kept;
+mod named;
 mod passing;
 mod wishes;
 
@@ -25,6 +26,7 @@ use crate::pass::Way;
 use crate::provider::auth::Env;
 use crate::provider::path::percent_decoded;
 use crate::route::{Choice, Moment, Route, Routes, Rule, Standing};
+pub use named::Named;
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 
@@ -129,6 +131,8 @@ pub struct Plan<'g> {
     pub stream: bool,
     /// How long an attempt may take until its reply's head is there, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// How often a failed attempt is repeated, where the request or the target says so.
+    pub retries: Option<u32>,
     /// Whether no other target can answer, so that none may be tried.
     pub pinned: bool,
 }
@@ -406,6 +410,7 @@ impl Gateway {
             choice,
             stream,
             timeout_ms,
+            retries: asked.retries.or(choice.retries),
             pinned: pinned.is_some(),
         })
     }
@@ -463,9 +468,16 @@ fn unknown_model(name: &str) -> Error {
 
 fn unknown_path(head: &RequestHead<'_>) -> Error {
     let path: String = head.path.split('?').next().unwrap_or_default().chars().take(200).collect();
+    let served: Vec<String> = Endpoint::PATHS
+        .iter()
+        .copied()
+        .chain(crate::pass::beginnings())
+        .map(|path| format!("/v1/{path}"))
+        .collect();
     let message = format!(
-        "Unknown request URL: {} {path}. Dragoman serves /v1/chat/completions, /v1/messages, /v1/responses, /v1/completions, /v1/embeddings and /v1/models.",
-        head.method
+        "Unknown request URL: {} {path}. Dragoman serves {} and /v1/models, and the paths of the configured providers behind their prefixes.",
+        head.method,
+        served.join(", ")
     );
     Error::client(Kind::NotFound, message).typed("invalid_request_error").code("unknown_url")
 }
@@ -520,7 +532,13 @@ mod tests {
         }
         assert_eq!(ask("POST", "/v1/chat/completions", &[("x-api-key", "sk-1")]).0, 0);
         assert_eq!(ask("GET", "/v1/chat/completions", &[key]).0, 405);
-        assert_eq!(ask("POST", "/v1/what", &[key]).0, 404);
+        let (status, said) = ask("POST", "/v1/what", &[key]);
+        assert_eq!(status, 404);
+        for served in
+            ["chat/completions", "messages/count_tokens", "embeddings", "rerank", "realtime", "models"]
+        {
+            assert!(said.contains(&format!("/v1/{served}")), "{said}");
+        }
         assert_eq!(ask("POST", "/v1/chat/completions", &[key, ("content-length", "101")]).0, 413);
         assert_eq!(ask("POST", "/v1/chat/completions", &[key, ("content-encoding", "br")]).0, 415);
         let (_, models) = ask("GET", "/v1/models", &[key]);

@@ -98,7 +98,7 @@ pub struct PluginConfig {
     /// filter between the two roles changes bodies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share_bodies: bool,
-    /// Whether attempts take their targets from the chain that the gateway has left, instead of from the metadata of the
+    /// Whether attempts take the target that the gateway has left, instead of the one in the metadata of the
     /// endpoint that Envoy has picked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub share_targets: bool,

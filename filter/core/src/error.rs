@@ -3,7 +3,10 @@
 //! Source of the form: <https://platform.openai.com/docs/guides/error-codes/api-errors>.
 //! Config and internal details are for the log; [`Error::write_openai`] never shows them.
 
+mod class;
 mod exceptions;
+
+pub use class::Class;
 
 use crate::json::{Cursor, FromJson, Json, Kind as JsonKind, Out};
 
@@ -151,6 +154,8 @@ pub struct Error {
     pub code: Option<String>,
     /// The parameter at fault.
     pub param: Option<String>,
+    /// In how many seconds the same may be asked again, where we know.
+    pub retry_after: Option<u64>,
 }
 
 /// The longest provider message that is passed on, in bytes.
@@ -158,7 +163,8 @@ const MAX_MESSAGE: usize = 4096;
 
 impl Error {
     fn new(origin: Origin, kind: Kind, message: impl Into<String>) -> Self {
-        Self { origin, kind, message: message.into(), status: None, type_: None, code: None, param: None }
+        let message = message.into();
+        Self { origin, kind, message, status: None, type_: None, code: None, param: None, retry_after: None }
     }
 
     /// The client's mistake, 400.

@@ -14,7 +14,7 @@
 //!                           ▼
 //!                         router ── retry policy, timeouts, load balancing: Envoy's
 //!                           │
-//!                           │  UPSTREAM role: take the next target of the chain, encode the native request,
+//!                           │  UPSTREAM role: take the target that was picked, encode the native request,
 //!                           │  sign; decode the reply, classify errors              (once per attempt)
 //!                           ▼
 //!                         provider
@@ -72,10 +72,13 @@
 //!   all the same, on aggregate clusters too.
 //! * **The gateway's reading of a body is kept for the attempt** ([`config::PluginConfig::share_bodies`]), where no filter
 //!   stands between the two: offsets outlive borrows, so the attempt neither copies nor parses it again.
-//! * **A cluster is an address, not a target** ([`config::PluginConfig::share_targets`]): the gateway leaves the chain of
-//!   targets in memory, and an attempt takes the next one at the address that Envoy has picked. Five thousand targets at
-//!   one vendor's are one cluster and one pool of connections; with a cluster for each target and for each chain they were
-//!   ten thousand, which took 2 GB over TLS and half a minute to start (now 165 MB and 2 s).
+//! * **A cluster is an address, not a target** ([`config::PluginConfig::share_targets`]): the gateway leaves the one target
+//!   that it has picked in memory, where the attempt takes it. Five thousand targets at one vendor's are one cluster and
+//!   one pool of connections; with a cluster for each target and for each chain they were ten thousand, which took 2 GB
+//!   over TLS and half a minute to start (now 165 MB and 2 s).
+//! * **A failure begins its request anew** ([`course`]): the attempt answers with a redirect to the request's own place,
+//!   which Envoy follows with the body that it has kept, so that the gateway picks again, at any address, from what is
+//!   then known. What tells nothing (a reset, silence) Envoy itself tries again, on a tail that only carries the decision.
 //! * **On Envoy 1.36 a failure is judged by its status alone**: there a held error head that is turned away breaks the
 //!   client's connection, so what only a body tells (a window that is too small, a policy, a first event) is passed on.
 //! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is

@@ -63,7 +63,7 @@ pub(super) fn plan<'g>(
                     course.stays();
                 }
                 let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-                course.goes(plan.target, plan.targets, timeout_ms);
+                course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
                 return Ok(plan);
             }
             Err(error) => error,

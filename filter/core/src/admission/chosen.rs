@@ -89,7 +89,9 @@ impl Gateway {
                     let message = format!(
                         "All targets of `{name}` have reached their limits: try again in {left} seconds."
                     );
-                    Error::client(Kind::RateLimit, message)
+                    let mut error = Error::client(Kind::RateLimit, message);
+                    error.retry_after = Some(left);
+                    error
                 }
                 Nobody::Nothing => Error::internal("a route without targets"),
             }

@@ -37,6 +37,7 @@ impl Gateway {
             choice,
             stream: stored.stream(),
             timeout_ms: choice.timeout_ms,
+            retries: None,
             pinned: true,
         })
     }

@@ -13,8 +13,8 @@ pub mod responses;
 use std::cell::OnceCell;
 
 use crate::error::Error;
-use crate::json::{Json, Str};
-use crate::openai::request::required_model;
+use crate::json::{Json, Kind, Str};
+use crate::openai::request::{required_model, wrong};
 use crate::openai::{Body, Sink};
 
 /// What a client asks for.
@@ -47,6 +47,10 @@ impl Endpoint {
         Self::Stored,
         Self::Completions,
     ];
+
+    /// The paths that are posted to, behind `/v1/`.
+    pub const PATHS: &'static [&'static str] =
+        &["chat/completions", "messages", "messages/count_tokens", "responses", "completions", "embeddings"];
 
     /// The name in a handover, in stats and in logs.
     #[must_use]
@@ -213,6 +217,23 @@ impl Request {
     /// A client error when none is named.
     pub fn model(&self) -> Result<Str<'_>, Error> {
         required_model(self.body.field("model"))
+    }
+
+    /// The models that are asked for, best first, where they are given as a list; `None` where one name is given.
+    ///
+    /// # Errors
+    /// A client error when the list is empty, or holds anything but names.
+    pub fn models(&self) -> Result<Option<Vec<String>>, Error> {
+        let Some(list) = self.body.field("model").filter(|model| model.kind() == Kind::Array) else {
+            return Ok(None);
+        };
+        let name = |item: Json<'_>| {
+            let name = item.as_str().filter(|name| !name.is_empty());
+            name.map(|name| name.plain().into_owned())
+                .ok_or_else(|| wrong("model", "a list of models' names"))
+        };
+        let names = list.items().into_iter().map(name).collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() { Err(wrong("model", "a list of models' names")) } else { Ok(Some(names)) }
     }
 
     /// Whether a stream is asked for: every language says it by the same field.

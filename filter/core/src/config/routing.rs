@@ -151,6 +151,9 @@ pub struct MemberConfig {
     /// When it is left alone, where that isn't as for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<CooldownConfig>,
+    /// How often a request that fails at it first is repeated, where that isn't as for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
 }
 
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

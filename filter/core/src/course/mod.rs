@@ -49,6 +49,8 @@ pub struct Course {
     attempts: u32,
     /// Repetitions within the model whose turn it is.
     here: u32,
+    /// How many the first of the model's targets wants.
+    own: Option<u32>,
     retries: u32,
     fallbacks: u32,
     /// When the request came, in Unix milliseconds.
@@ -73,6 +75,7 @@ impl Course {
             ahead: VecDeque::new(),
             attempts: 0,
             here: 0,
+            own: None,
             retries: 0,
             fallbacks: 0,
             began_ms: now_ms,
@@ -117,9 +120,13 @@ impl Course {
         self.last.as_ref()
     }
 
-    /// An attempt begins at the target `place`, one of `targets` of the model, which may take `timeout_ms`.
-    pub fn goes(&mut self, place: usize, targets: usize, timeout_ms: u64) {
+    /// An attempt begins at the target `place`, one of `targets` of the model, which may take `timeout_ms`. Of a model's
+    /// targets the one that is asked first says, as in LiteLLM, how often a failure is repeated: `retries`, or nothing.
+    pub fn goes(&mut self, place: usize, targets: usize, timeout_ms: u64, retries: Option<u32>) {
         self.attempts += 1;
+        if self.here == 0 {
+            self.own = retries;
+        }
         self.targets = targets;
         self.timeout_ms = timeout_ms;
         if self.tried.len() >= targets {
@@ -193,7 +200,7 @@ impl Course {
 
     /// Another attempt within the model, if one is due.
     fn again(&self, error: &Error, retry_after: Option<u64>, now_ms: u64) -> Option<Next> {
-        if self.here >= self.policy.retries(&self.model, error, self.wishes.retries) {
+        if self.here >= self.policy.retries(&self.model, error, self.wishes.retries.or(self.own)) {
             return None;
         }
         if self.tried.len() < self.targets {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::config::{CourseConfig, Stands};
-use crate::error::{Error, Kind};
+use crate::error::{Class, Error, Kind};
 
-/// The classes of failures that a retry policy can name, by LiteLLM's names.
+/// The classes of failures that a retry policy can name, by LiteLLM's names: those of [`Class`], in their order, of which the
+/// last is the default. LiteLLM counts a bad gateway among what is unavailable.
 const CLASSES: [&str; 9] = [
     "BadRequestErrorRetries",
     "AuthenticationErrorRetries",
@@ -31,20 +32,10 @@ pub const fn class_names() -> &'static [&'static str] {
 }
 
 const fn class(kind: Kind) -> usize {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::UnsupportedParameter
-        | Kind::ContextWindow
-        | Kind::TooLarge
-        | Kind::Unprocessable => 0,
-        Kind::Authentication => 1,
-        Kind::Timeout => 2,
-        Kind::RateLimit | Kind::Quota => 3,
-        Kind::ContentPolicy => 4,
-        Kind::Server => 5,
-        Kind::Overloaded | Kind::BadGateway => 6,
-        Kind::NotFound => 7,
-        Kind::PaymentRequired | Kind::PermissionDenied | Kind::Conflict => DEFAULT,
+    let class = kind.class();
+    match class {
+        Class::BadGateway | Class::NotFound | Class::Other => class.place() - 1,
+        _ => class.place(),
     }
 }
 
@@ -132,7 +123,7 @@ impl Policy {
         self.timeout_ms
     }
 
-    /// How often a failure is repeated within `model`; `wished` is what the request says.
+    /// How often a failure is repeated within `model`; `wished` is what the request says, or else its first target.
     pub(super) fn retries(&self, model: &str, error: &Error, wished: Option<u32>) -> u32 {
         let said = self.by_model.get(model).and_then(|policy| policy.of(error.kind));
         let said = said.or_else(|| self.by_class.of(error.kind));

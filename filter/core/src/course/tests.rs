@@ -21,7 +21,7 @@ fn walk(course: &mut Course, error: &Error, targets: usize) -> String {
     let mut wait = String::new();
     for place in 0..50 {
         walked.push(format!("{wait}{}", course.model()));
-        course.goes(place, targets, 1000);
+        course.goes(place, targets, 1000, None);
         wait = match course.failed(error, None, 0) {
             Next::Now => String::new(),
             Next::After(seconds) => format!("{seconds}s "),
@@ -53,7 +53,7 @@ fn a_target_that_is_alone_is_given_time() {
 fn a_providers_retry_after_is_honoured_within_the_deadline() {
     let after = |seconds: u64, timeout_ms: u64, now_ms: u64| {
         let mut course = course(&format!(r#"{{"timeout_ms": {timeout_ms}}}"#), Wishes::default());
-        course.goes(0, 1, 1000);
+        course.goes(0, 1, 1000, None);
         course.failed(&error(429), Some(seconds), now_ms)
     };
     assert_eq!(after(7, 600_000, 0), Next::After(7));
@@ -119,7 +119,51 @@ fn the_request_may_name_models_or_forbid_them() {
 #[test]
 fn silence_is_a_timeout_when_the_time_is_up() {
     let mut course = course("{}", Wishes::default());
-    course.goes(0, 1, 300);
+    course.goes(0, 1, 300, None);
     assert_eq!((course.silence(299).kind, course.silence(299).http_status()), (Kind::Timeout, 504));
     assert_eq!((course.silence(20).kind, course.silence(20).http_status()), (Kind::Overloaded, 503));
+}
+
+#[test]
+fn the_first_target_says_how_often_unless_the_request_or_a_policy_does() {
+    let repeated = |config: &str, wished: Option<u32>| {
+        let mut course = course(config, Wishes { retries: wished, ..Wishes::default() });
+        for place in 0..50 {
+            // What later targets would want is not asked.
+            course.goes(place, 50, 1000, if place == 0 { Some(4) } else { Some(9) });
+            if course.failed(&error(500), None, 0) == Next::Nothing {
+                return course.counts().0;
+            }
+        }
+        panic!("no end");
+    };
+    assert_eq!(repeated("{}", None), 4);
+    assert_eq!(repeated("{}", Some(1)), 1);
+    assert_eq!(repeated(r#"{"retry_policy": {"InternalServerErrorRetries": 3}}"#, None), 3);
+}
+
+#[test]
+fn classes_are_those_of_litellm() {
+    let repeated = |class: &str, kind: Kind| {
+        let config = format!(r#"{{"retries": 0, "retry_policy": {{"{class}Retries": 1}}}}"#);
+        let error = Error::upstream(kind, "no");
+        walk(&mut course(&config, Wishes::default()), &error, 5) == "a, a"
+    };
+    for (class, kind) in [
+        ("BadRequestError", Kind::TooLarge),
+        ("AuthenticationError", Kind::Authentication),
+        ("TimeoutError", Kind::Timeout),
+        ("RateLimitError", Kind::Quota),
+        ("ContentPolicyViolationError", Kind::ContentPolicy),
+        ("InternalServerError", Kind::Server),
+        ("ServiceUnavailableError", Kind::Overloaded),
+        ("ServiceUnavailableError", Kind::BadGateway),
+        ("NotFoundError", Kind::NotFound),
+        ("Default", Kind::Conflict),
+    ] {
+        assert!(repeated(class, kind), "{class}");
+    }
+    assert!(
+        !repeated("NotFoundError", Kind::BadGateway) && !repeated("InternalServerError", Kind::BadGateway)
+    );
 }

@@ -78,6 +78,11 @@ const OPENAI: &[(&str, &str, bool)] = &[
     ("realtime", "realtime", false),
 ];
 
+/// The beginnings of OpenAI's paths that pass, behind `/v1/`.
+pub fn beginnings() -> impl Iterator<Item = &'static str> {
+    OPENAI.iter().map(|(beginning, ..)| *beginning)
+}
+
 /// What clients put into a query for us.
 const OURS: &[&str] = &["key", "custom_llm_provider"];
 

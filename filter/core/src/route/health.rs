@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::CooldownConfig;
-use crate::error::Kind;
+use crate::error::{Class, Kind};
 
 /// How long a target is left alone unless the config or the provider says otherwise, in milliseconds.
 const USUAL_MS: u64 = 5_000;
@@ -18,8 +18,8 @@ const ENOUGH_ALONE: u32 = 1_000;
 /// The failures that LiteLLM bears where only some classes have a limit of their own.
 const USUAL_FAILS: u32 = 3;
 
-/// The classes of failures that a policy can name.
-const CLASSES: [&str; 9] = [
+/// The classes of failures that a policy can name: those of [`Class`], in their order.
+const CLASSES: [&str; Class::Other.place()] = [
     "BadRequestErrorAllowedFails",
     "AuthenticationErrorAllowedFails",
     "TimeoutErrorAllowedFails",
@@ -31,32 +31,10 @@ const CLASSES: [&str; 9] = [
     "NotFoundErrorAllowedFails",
 ];
 
-/// Failures that belong to no class.
-const OTHER: usize = CLASSES.len();
-
 /// The name under which a policy has the class of a failure, if it has one.
 #[must_use]
 pub fn class_names() -> &'static [&'static str] {
     &CLASSES
-}
-
-const fn class(kind: Kind) -> usize {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::UnsupportedParameter
-        | Kind::ContextWindow
-        | Kind::TooLarge
-        | Kind::Unprocessable => 0,
-        Kind::Authentication => 1,
-        Kind::Timeout => 2,
-        Kind::RateLimit | Kind::Quota => 3,
-        Kind::ContentPolicy => 4,
-        Kind::Server => 5,
-        Kind::Overloaded => 6,
-        Kind::BadGateway => 7,
-        Kind::NotFound => 8,
-        Kind::PaymentRequired | Kind::PermissionDenied | Kind::Conflict => OTHER,
-    }
 }
 
 /// What a target has done in one minute.
@@ -67,12 +45,12 @@ pub struct Minute {
     /// Attempts that succeeded.
     pub successes: u32,
     /// Attempts that failed, by class.
-    pub fails: [u32; CLASSES.len() + 1],
+    pub fails: [u32; Class::COUNT],
 }
 
 impl Minute {
     /// How many bytes it is written in.
-    pub const SIZE: usize = 4 * (CLASSES.len() + 3);
+    pub const SIZE: usize = 4 * (Class::COUNT + 2);
 
     /// Adds what another has counted; the younger minute stays.
     pub fn add(&mut self, other: &Self) {
@@ -88,7 +66,7 @@ impl Minute {
 
     /// Counts a failure.
     pub fn failed(&mut self, kind: Kind) {
-        if let Some(count) = self.fails.get_mut(class(kind)) {
+        if let Some(count) = self.fails.get_mut(kind.class().place()) {
             *count = count.saturating_add(1);
         }
     }
@@ -98,7 +76,7 @@ impl Minute {
     }
 
     fn fails_of(&self, kind: Kind) -> u32 {
-        self.fails.get(class(kind)).copied().unwrap_or_default()
+        self.fails.get(kind.class().place()).copied().unwrap_or_default()
     }
 
     /// As bytes that [`Self::read`] reads.
@@ -128,7 +106,7 @@ impl Minute {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Limits {
     all: Option<u32>,
-    by_class: [Option<u32>; CLASSES.len() + 1],
+    by_class: [Option<u32>; Class::COUNT],
 }
 
 impl Limits {
@@ -145,7 +123,7 @@ impl Limits {
     }
 
     fn of(&self, kind: Kind) -> Option<u32> {
-        self.by_class.get(class(kind)).copied().flatten()
+        self.by_class.get(kind.class().place()).copied().flatten()
     }
 
     fn is_empty(&self) -> bool {

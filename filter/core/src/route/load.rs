@@ -16,7 +16,9 @@ fn words(bytes: &[u8]) -> Vec<u64> {
 }
 
 fn bytes(words: impl Iterator<Item = u64>) -> Vec<u8> {
-    words.flat_map(u64::to_le_bytes).collect()
+    let mut bytes = Vec::with_capacity(8 * words.size_hint().0);
+    words.for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    bytes
 }
 
 /// Requests under way: each worker's own, so that those of one that failed are forgotten with it.
@@ -80,46 +82,48 @@ impl Busy {
     }
 }
 
-/// What was used of the limits in one minute.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Used {
-    minute: u64,
-    /// Tokens and requests.
-    counts: Vec<(u64, u64)>,
+/// What was used of the limits in one minute: read where it stands, as every decision reads all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used<'b> {
+    /// Tokens and requests; of nothing where nothing was written in this minute.
+    counts: &'b [[[u8; 8]; 2]],
 }
 
-impl Used {
+impl<'b> Used<'b> {
     /// What was written for a group of so many targets in this minute; nothing yet where it was another.
     #[must_use]
-    pub fn read(from: &[u8], targets: usize, minute: u64) -> Self {
-        let counts = match words(from).split_first() {
-            Some((written, rest)) if *written == minute && rest.len() == 2 * targets => {
-                let (pairs, _) = rest.as_chunks::<2>();
-                pairs.iter().map(|[tokens, requests]| (*tokens, *requests)).collect()
+    pub fn read(from: &'b [u8], targets: usize, minute: u64) -> Self {
+        let (words, _) = from.as_chunks::<8>();
+        let counts = match words.split_first() {
+            Some((written, rest)) if *written == minute.to_le_bytes() && rest.len() == 2 * targets => {
+                rest.as_chunks::<2>().0
             }
-            _ => vec![(0, 0); targets],
+            _ => &[],
         };
-        Self { minute, counts }
+        Self { counts }
     }
 
-    /// As bytes.
+    /// The same as bytes, with more for the target at `slot`, which is one of the `targets`.
     #[must_use]
-    pub fn write(&self) -> Vec<u8> {
-        let counts = self.counts.iter().flat_map(|(tokens, requests)| [*tokens, *requests]);
-        bytes([self.minute].into_iter().chain(counts))
-    }
-
-    /// Counts for the target at `slot`.
-    pub fn add(&mut self, slot: usize, tokens: u64, requests: u64) {
-        if let Some(count) = self.counts.get_mut(slot) {
-            *count = (count.0.saturating_add(tokens), count.1.saturating_add(requests));
+    pub fn with(self, targets: usize, minute: u64, slot: usize, tokens: u64, requests: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + 16 * targets);
+        bytes.extend_from_slice(&minute.to_le_bytes());
+        bytes.extend_from_slice(self.counts.as_flattened().as_flattened());
+        bytes.resize(8 + 16 * targets, 0);
+        let (before_tokens, before_requests) = self.of(slot);
+        let place = 8 + 16 * slot;
+        let counts = [before_tokens.saturating_add(tokens), before_requests.saturating_add(requests)];
+        if let Some(written) = bytes.get_mut(place..place + 16) {
+            written.copy_from_slice(counts.map(u64::to_le_bytes).as_flattened());
         }
+        bytes
     }
 
     /// The tokens and requests of the target at `slot`.
     #[must_use]
     pub fn of(&self, slot: usize) -> (u64, u64) {
-        self.counts.get(slot).copied().unwrap_or_default()
+        let [tokens, requests] = self.counts.get(slot).copied().unwrap_or_default();
+        (u64::from_le_bytes(tokens), u64::from_le_bytes(requests))
     }
 }
 
@@ -214,12 +218,13 @@ mod tests {
 
     #[test]
     fn use_counts_for_one_minute() {
-        let mut used = Used::read(&[], 2, 5);
-        used.add(1, 30, 1);
-        used.add(1, 12, 0);
-        used.add(7, 1, 1);
-        let bytes = used.write();
+        let bytes = Used::read(&[], 2, 5).with(2, 5, 1, 30, 1);
+        let bytes = Used::read(&bytes, 2, 5).with(2, 5, 1, 12, 0);
+        let bytes = Used::read(&bytes, 2, 5).with(2, 5, 7, 1, 1);
+        assert_eq!((bytes.len(), Used::read(&bytes, 2, 5).of(0)), (40, (0, 0)));
         assert_eq!(Used::read(&bytes, 2, 5).of(1), (42, 1));
+        let next = Used::read(&bytes, 2, 6).with(2, 6, 0, 3, 1);
+        assert_eq!((Used::read(&next, 2, 6).of(0), Used::read(&next, 2, 6).of(1)), ((3, 1), (0, 0)));
         assert_eq!(Used::read(&bytes, 2, 6).of(1), (0, 0));
         assert_eq!(Used::read(&bytes, 3, 5).of(1), (0, 0));
     }

@@ -11,7 +11,7 @@ pub mod tags;
 
 use self::health::Rules;
 pub use self::names::Routes;
-pub use self::strategy::{Moment, Nobody, Rule, Standing, Wishes, choose};
+pub use self::strategy::{Moment, Nobody, Rule, Standing, Wishes, choose, part_of};
 use crate::config::StickyKey;
 
 /// A model name and its targets.
@@ -50,6 +50,12 @@ pub struct Choice {
     pub rpm: Option<u64>,
     /// Tokens that it may use in a minute.
     pub tpm: Option<u64>,
+    /// What one request is of its limit, by [`part_of`].
+    pub request_part: u64,
+    /// What one token is of its limit.
+    pub token_part: u64,
+    /// How often a request that fails at it first is repeated, where that isn't as for others.
+    pub retries: Option<u32>,
     /// When it is left alone.
     pub rules: Rules,
     /// Where what is known of it stands.

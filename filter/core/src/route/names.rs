@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::health::Rules;
-use super::{Choice, Group, Route, Seat, sticky};
+use super::{Choice, Group, Route, Seat, part_of, sticky};
 use crate::config::{CooldownConfig, RouteConfig, Target};
 
 /// The most names that a request may list.
@@ -53,6 +53,9 @@ impl Routes {
                     tags: raw.member.tags,
                     rpm: raw.member.rpm,
                     tpm: raw.member.tpm,
+                    retries: raw.member.retries,
+                    request_part: part_of(raw.member.rpm),
+                    token_part: part_of(raw.member.tpm),
                     rules,
                     seat: Seat::default(),
                 });
@@ -110,13 +113,23 @@ impl Routes {
     /// comma-separated list that there are.
     #[must_use]
     pub fn listed<'n>(&self, name: &'n str) -> Vec<&'n str> {
-        let known = |name: &&str| self.find(name).is_some();
         // A wildcard may stand for anything, but for a list only where nothing in it is known by itself.
         if self.exact.contains_key(name) || !name.contains(',') {
-            return Some(name).into_iter().filter(known).collect();
+            return self.known([name].into_iter());
         }
-        let names = name.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.filter(known).take(MAX_LISTED).collect()
+        self.known(name.split(',').map(str::trim).filter(|name| !name.is_empty()))
+    }
+
+    /// Those of these names that there are, each once.
+    #[must_use]
+    pub fn known<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+        let mut known = Vec::new();
+        for name in names.filter(|name| self.find(name).is_some()) {
+            if !known.contains(&name) && known.len() < MAX_LISTED {
+                known.push(name);
+            }
+        }
+        known
     }
 
     /// The route at `place`.
@@ -181,7 +194,8 @@ mod tests {
         let routes = routes(&[("a", &["t"]), ("b,c", &["t"]), ("p/*", &["u"])]);
         assert_eq!(routes.listed("a"), ["a"]);
         assert_eq!(routes.listed("b,c"), ["b,c"]);
-        assert_eq!(routes.listed("x, p/1 ,,a"), ["p/1", "a"]);
+        assert_eq!(routes.listed("x, p/1 ,,a,p/1"), ["p/1", "a"]);
+        assert_eq!(routes.known(["b,c", "x", "a"].into_iter()), ["b,c", "a"]);
         assert!(routes.listed("x").is_empty() && routes.listed("x,y").is_empty());
     }
 

@@ -67,11 +67,15 @@ pub enum Nobody {
 
 /// A target that may still be picked.
 #[derive(Clone, Copy)]
-struct Candidate<'r> {
+struct Candidate<'r, 's> {
     place: usize,
     choice: &'r Choice,
-    standing: Standing,
+    standing: &'s Standing,
 }
+
+/// What is known of a target of which nothing is known.
+static NOTHING: Standing =
+    Standing { cooling_until: 0, busy: 0, tokens: 0, requests: 0, latency_us: 0, cost: None };
 
 /// The choice that is tried first, and its place in the route. `standings` are by place in the route's choices; where they end nothing is known.
 ///
@@ -84,8 +88,8 @@ pub fn choose<'r>(
     moment: Moment,
     standings: &[Standing],
 ) -> Result<(usize, &'r Choice), Nobody> {
-    let known = standings.iter().copied().chain(std::iter::repeat(Standing::default()));
-    let mut left: Vec<Candidate<'r>> = route
+    let known = standings.iter().chain(std::iter::repeat(&NOTHING));
+    let mut left: Vec<Candidate<'r, '_>> = route
         .choices
         .iter()
         .zip(known)
@@ -119,24 +123,34 @@ pub fn choose<'r>(
     }
     let picked = match rule.strategy {
         Strategy::Shuffle => shuffled(&left, moment.random),
-        Strategy::LeastBusy => least(&mut left, moment.random, |candidate| candidate.standing.busy),
+        Strategy::LeastBusy => least(&left, moment.random, |candidate| candidate.standing.busy),
         Strategy::Cost => {
-            least(&mut left, moment.random, |candidate| candidate.standing.cost.unwrap_or(u64::MAX))
+            least(&left, moment.random, |candidate| candidate.standing.cost.unwrap_or(u64::MAX))
         }
-        Strategy::Usage => least(&mut left, moment.random, Candidate::share),
+        Strategy::Usage => least(&left, moment.random, Candidate::share),
         Strategy::Latency => {
             let fastest =
                 left.iter().map(|candidate| candidate.standing.latency_us).min().unwrap_or_default();
             let near = fastest.saturating_add(fastest.saturating_mul(rule.buffer_percent) / 100);
-            least(&mut left, moment.random, |candidate| u64::from(candidate.standing.latency_us > near))
+            least(&left, moment.random, |candidate| u64::from(candidate.standing.latency_us > near))
         }
     };
     picked.map(Candidate::picked).ok_or(Nobody::Nothing)
 }
 
+/// A limit's whole is two to this power in its parts.
+const WHOLE: u32 = 63;
+
+/// What one of a limit is of the whole: a decision multiplies by it, which is cheaper than to divide by each limit. What is
+/// below the limit never overflows; no limit is never used up.
+#[must_use]
+pub fn part_of(limit: Option<u64>) -> u64 {
+    limit.map_or(0, |limit| (1_u64 << WHOLE).checked_div(limit).unwrap_or(u64::MAX))
+}
+
 /// Leaves those that aren't cooling; where all are, those whose cooldown ends first: one that may fail is better than none.
-fn healthy(left: &mut Vec<Candidate<'_>>, now: u64) {
-    let cooling = |candidate: &Candidate<'_>| candidate.standing.cooling_until > now;
+fn healthy(left: &mut Vec<Candidate<'_, '_>>, now: u64) {
+    let cooling = |candidate: &Candidate<'_, '_>| candidate.standing.cooling_until > now;
     if left.iter().all(cooling) {
         let first = left.iter().map(|candidate| candidate.standing.cooling_until).min().unwrap_or_default();
         left.retain(|candidate| candidate.standing.cooling_until == first);
@@ -146,7 +160,7 @@ fn healthy(left: &mut Vec<Candidate<'_>>, now: u64) {
 }
 
 /// One at random, in proportion to its weight; evenly where none has one.
-fn shuffled<'c, 'r>(left: &'c [Candidate<'r>], random: u64) -> Option<&'c Candidate<'r>> {
+fn shuffled<'c, 'r, 's>(left: &'c [Candidate<'r, 's>], random: u64) -> Option<&'c Candidate<'r, 's>> {
     let total: u64 = left.iter().map(|candidate| candidate.choice.weight).sum();
     let even = u64::from(total == 0);
     let count = u64::try_from(left.len()).unwrap_or(u64::MAX);
@@ -160,18 +174,25 @@ fn shuffled<'c, 'r>(left: &'c [Candidate<'r>], random: u64) -> Option<&'c Candid
 }
 
 /// One at random of those with the least of something.
-fn least<'c, 'r, K: Ord + Copy>(
-    left: &'c mut Vec<Candidate<'r>>,
+fn least<'c, 'r, 's, K: Ord + Copy>(
+    left: &'c [Candidate<'r, 's>],
     random: u64,
-    of: impl Fn(&Candidate<'r>) -> K,
-) -> Option<&'c Candidate<'r>> {
-    let least = left.iter().map(&of).min()?;
-    left.retain(|candidate| of(candidate) == least);
-    let count = u64::try_from(left.len()).unwrap_or(u64::MAX);
-    left.get(usize::try_from(random.checked_rem(count)?).unwrap_or_default())
+    of: impl Fn(&Candidate<'r, 's>) -> K,
+) -> Option<&'c Candidate<'r, 's>> {
+    let mut least = None;
+    let mut count = 0_u64;
+    for key in left.iter().map(&of) {
+        if least.is_none_or(|least| key < least) {
+            (least, count) = (Some(key), 1);
+        } else if least == Some(key) {
+            count += 1;
+        }
+    }
+    let place = usize::try_from(random.checked_rem(count)?).unwrap_or_default();
+    left.iter().filter(|candidate| Some(of(candidate)) == least).nth(place)
 }
 
-impl<'r> Candidate<'r> {
+impl<'r> Candidate<'r, '_> {
     const fn picked(&self) -> (usize, &'r Choice) {
         (self.place, self.choice)
     }
@@ -182,13 +203,11 @@ impl<'r> Candidate<'r> {
             || choice.rpm.is_some_and(|limit| standing.requests >= limit)
     }
 
-    /// The larger share of its two limits that it has used, in millionths; then what it has used at all.
+    /// The larger share of its two limits that it has used, in parts of 2^20; then what it has used at all.
     fn share(&self) -> (u64, u64, u64) {
         let Self { choice, standing, .. } = self;
-        let of = |used: u64, limit: Option<u64>| {
-            limit.map_or(0, |limit| used.saturating_mul(1_000_000).checked_div(limit).unwrap_or(u64::MAX))
-        };
-        let share = of(standing.tokens, choice.tpm).max(of(standing.requests, choice.rpm));
+        let of = |used: u64, part: u64| used.saturating_mul(part) >> (WHOLE - 20);
+        let share = of(standing.tokens, choice.token_part).max(of(standing.requests, choice.request_part));
         (share, standing.tokens, standing.requests)
     }
 }
@@ -206,6 +225,8 @@ mod tests {
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             rpm: Some(10),
             tpm: Some(1000 * (1 + at as u64)),
+            request_part: part_of(Some(10)),
+            token_part: part_of(Some(1000 * (1 + at as u64))),
             ..Choice::default()
         });
         Route { name: "r".to_owned(), hidden: false, choices: choices.collect(), sticky: None }
