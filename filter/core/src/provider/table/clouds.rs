@@ -34,6 +34,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "snowflake",
         label: "Snowflake Cortex",
         base: "https://{account_id}.snowflakecomputing.com/api/v2/cortex/v1",
+        // `/api/v2/cortex/inference:embed` is another language.
         embeddings: "",
         key_env: &["SNOWFLAKE_JWT", "SNOWFLAKE_PAT"],
         base_env: &["SNOWFLAKE_API_BASE"],

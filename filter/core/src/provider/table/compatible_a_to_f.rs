@@ -9,9 +9,10 @@ pub(super) static ROWS: &[Provider] = &[
         name: "abliteration",
         label: "Abliteration.ai",
         base: "https://api.abliteration.ai/v1",
+        // Its reference has chat, responses and messages.
         embeddings: "",
         key_env: &["ABLITERATION_API_KEY"],
-        docs: "https://docs.abliteration.ai",
+        docs: "https://docs.abliteration.ai/api-reference/chat-completions/create-a-chat-completion",
         ..COMPATIBLE
     },
     Provider {
@@ -38,7 +39,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["AIAND_API_KEY"],
         base_env: &["AIAND_API_BASE"],
-        docs: "https://aiand.com",
+        docs: "https://docs.aiand.com/api/chat-completions/",
         ..COMPATIBLE
     },
     Provider {
@@ -228,10 +229,11 @@ pub(super) static ROWS: &[Provider] = &[
         name: "compactifai",
         label: "CompactifAI",
         base: "https://api.compactif.ai/v1",
+        // Its reference has chat and completions.
         embeddings: "",
         key_env: &["COMPACTIFAI_API_KEY"],
         base_env: &["COMPACTIFAI_API_BASE"],
-        docs: "https://docs.compactif.ai",
+        docs: "https://docs.compactif.ai/api_reference",
         ..COMPATIBLE
     },
     Provider {
@@ -248,16 +250,15 @@ pub(super) static ROWS: &[Provider] = &[
         name: "cortecs",
         label: "Cortecs",
         base: "https://api.cortecs.ai/v1",
-        embeddings: "",
         key_env: &["CORTECS_API_KEY"],
         base_env: &["CORTECS_API_BASE"],
-        docs: "https://docs.cortecs.ai",
+        docs: "https://docs.cortecs.ai/api-overview/chat-completions",
         ..COMPATIBLE
     },
     Provider {
         name: "crusoe",
         label: "Crusoe",
-        base: "https://managed-inference-api-proxy.crusoecloud.com/v1",
+        base: "https://api.inference.crusoecloud.com/v1",
         embeddings: "",
         key_env: &["CRUSOE_API_KEY"],
         base_env: &["CRUSOE_API_BASE"],
@@ -269,11 +270,12 @@ pub(super) static ROWS: &[Provider] = &[
         name: "darkbloom",
         label: "Darkbloom",
         base: "https://api.darkbloom.dev/v1",
+        // Its reference has chat, completions, responses and messages.
         embeddings: "",
         key_env: &["DARKBLOOM_API_KEY"],
         base_env: &["DARKBLOOM_API_BASE"],
         quirks: OLDER,
-        docs: "https://darkbloom.dev",
+        docs: "https://docs.darkbloom.dev/reference/chat-completions",
         ..COMPATIBLE
     },
     Provider {
@@ -348,11 +350,10 @@ pub(super) static ROWS: &[Provider] = &[
         name: "empiriolabs",
         label: "Empirio Labs",
         base: "https://api.empiriolabs.ai/v1",
-        embeddings: "",
         key_env: &["EMPIRIOLABS_API_KEY"],
         base_env: &["EMPIRIOLABS_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.empiriolabs.ai",
+        docs: "https://docs.empiriolabs.ai/api-reference-overview",
         ..COMPATIBLE
     },
     Provider {
@@ -370,7 +371,6 @@ pub(super) static ROWS: &[Provider] = &[
         name: "featherless_ai",
         label: "Featherless",
         base: "https://api.featherless.ai/v1",
-        embeddings: "",
         key_env: &["FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"],
         base_env: &["FEATHERLESS_AI_API_BASE", "FEATHERLESS_API_BASE"],
         quirks: OLDER,
@@ -399,6 +399,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "friendliai",
         label: "FriendliAI",
         base: "https://api.friendli.ai/serverless/v1",
+        // Its dedicated endpoints have them (`/dedicated/v1/embeddings`), this one has not.
         embeddings: "",
         key_env: &["FRIENDLI_TOKEN", "FRIENDLIAI_API_KEY"],
         base_env: &["FRIENDLI_API_BASE"],

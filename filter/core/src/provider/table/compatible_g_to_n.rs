@@ -34,20 +34,20 @@ pub(super) static ROWS: &[Provider] = &[
         name: "gmi",
         label: "GMI Cloud",
         base: "https://api.gmi-serving.com/v1",
+        // Its reference has chat.
         embeddings: "",
         key_env: &["GMI_API_KEY"],
         base_env: &["GMI_API_BASE"],
-        docs: "https://docs.gmicloud.ai",
+        docs: "https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference",
         ..COMPATIBLE
     },
     Provider {
         name: "gradient_ai",
         label: "DigitalOcean Gradient AI",
         base: "https://inference.do-ai.run/v1",
-        embeddings: "",
         key_env: &["GRADIENT_AI_API_KEY"],
         base_env: &["GRADIENT_AI_API_BASE"],
-        docs: "https://docs.digitalocean.com/products/gradient-ai-platform/how-to/use-serverless-inference",
+        docs: "https://docs.digitalocean.com/products/inference/reference/api/",
         ..COMPATIBLE
     },
     Provider {
@@ -147,7 +147,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["INCEPTION_API_KEY"],
         base_env: &["INCEPTION_API_BASE"],
         quirks: Quirks { unsupported: LOGPROBS.and(STORED).and(ParamSet::of(&[Param::N])), ..OLDER },
-        docs: "https://docs.inceptionlabs.ai/get-started/get-started",
+        docs: "https://docs.inceptionlabs.ai/api-reference/chat/create-a-chat-completion",
         ..COMPATIBLE
     },
     Provider {
@@ -177,7 +177,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["KYMA_API_KEY"],
         base_env: &["KYMA_API_BASE"],
-        docs: "https://kymaapi.com",
+        docs: "https://docs.kymaapi.com/api-reference/chat-completions",
         ..COMPATIBLE
     },
     Provider {
@@ -246,7 +246,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LLAMAGATE_API_KEY"],
         base_env: &["LLAMAGATE_API_BASE"],
         quirks: OLDER,
-        docs: "https://llamagate.dev",
+        docs: "https://llamagate.dev/docs",
         ..COMPATIBLE
     },
     Provider {
@@ -373,7 +373,6 @@ pub(super) static ROWS: &[Provider] = &[
         name: "neosantara",
         label: "Neosantara",
         base: "https://api.neosantara.xyz/v1",
-        embeddings: "",
         key_env: &["NEOSANTARA_API_KEY"],
         base_env: &["NEOSANTARA_API_BASE"],
         quirks: OLDER,
@@ -394,7 +393,6 @@ pub(super) static ROWS: &[Provider] = &[
         name: "nscale",
         label: "Nscale",
         base: "https://inference.api.nscale.com/v1",
-        embeddings: "",
         key_env: &["NSCALE_API_KEY"],
         base_env: &["NSCALE_API_BASE"],
         quirks: OLDER,

@@ -105,6 +105,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "poe",
         label: "Poe",
         base: "https://api.poe.com/v1",
+        // Its reference has chat and responses.
         embeddings: "",
         key_env: &["POE_API_KEY"],
         base_env: &["POE_API_BASE"],
@@ -167,6 +168,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "sail",
         label: "Sail Research",
         base: "https://api.sailresearch.com/v1",
+        // Its reference has chat and responses, neither of them as a stream.
         embeddings: "",
         key_env: &["SAIL_API_KEY"],
         base_env: &["SAIL_API_BASE"],
@@ -175,7 +177,7 @@ pub(super) static ROWS: &[Provider] = &[
             ignored: HINTS_BUT_USER.and(ParamSet::of(&[Param::ServiceTier])),
             ..PLAIN
         },
-        docs: "https://docs.sailresearch.com",
+        docs: "https://docs.sailresearch.com/api-reference/chat-completions-api/create-a-chat-completion",
         ..COMPATIBLE
     },
     Provider {
@@ -248,6 +250,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "tencent",
         label: "Tencent TokenHub",
         base: "https://tokenhub-intl.tencentcloudmaas.com/v1",
+        // Its reference has chat, responses and messages.
         embeddings: "",
         key_env: &["TENCENT_API_KEY"],
         base_env: &["TENCENT_API_BASE"],
@@ -259,11 +262,12 @@ pub(super) static ROWS: &[Provider] = &[
         name: "tensormesh",
         label: "Tensormesh",
         base: "https://serverless.tensormesh.ai/v1",
+        // Its reference has chat, completions and responses.
         embeddings: "",
         key_env: &["TENSORMESH_INFERENCE_API_KEY"],
         base_env: &["TENSORMESH_SERVERLESS_BASE_URL"],
         quirks: OLDER,
-        docs: "https://docs.tensormesh.ai/api-reference/serverless",
+        docs: "https://docs.tensormesh.ai/api-reference",
         ..COMPATIBLE
     },
     Provider {
@@ -384,10 +388,11 @@ pub(super) static ROWS: &[Provider] = &[
         name: "zerogpu",
         label: "ZeroGPU",
         base: "https://api.zerogpu.ai/v1",
+        // Its reference has chat and responses, and wants an `x-project-id`, which `extra_headers` gives.
         embeddings: "",
         key_env: &["ZEROGPU_API_KEY"],
         base_env: &["ZEROGPU_API_BASE"],
-        docs: "https://zerogpu.ai",
+        docs: "https://docs.zerogpu.ai/api-reference/endpoint/chat-completions",
         ..COMPATIBLE
     },
 ];
