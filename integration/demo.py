@@ -111,9 +111,11 @@ def errors(client: openai.OpenAI, providers: dict[str, Vendor]) -> None:
 
 def metrics(gateway: Dragoman) -> None:
     title(f"Metrics: {gateway.admin_url}/stats/prometheus")
-    for sample in gateway.samples("dragoman_"):
+    # Of a histogram its count and sum: its buckets are many.
+    told = [sample for sample in gateway.samples("dragoman_") if sample.value and not sample.name.endswith("_bucket")]
+    for sample in told:
         labels = ", ".join(f"{name.removeprefix('dragoman_')}={value}" for name, value in sorted(sample.labels.items()))
-        print(f"  {sample.name:<20} {labels:<72} {BOLD}{sample.value:g}{OFF}")
+        print(f"  {sample.name:<50} {labels:<72} {BOLD}{sample.value:g}{OFF}")
 
 
 def main() -> int:
