@@ -41,6 +41,13 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
+    /// Whether a request that begins anew can go on in the trace that it came in: from 1.39 on Envoy's tracer drops what has a
+    /// parent and no decision of Envoy's, which a redirect loses.
+    #[must_use]
+    pub fn continues_traces(self) -> bool {
+        self < Self { major: 1, minor: 39 }
+    }
+
     /// This version, if Dragoman runs on it.
     ///
     /// # Errors

@@ -181,7 +181,7 @@ impl Exchange {
             self.watch();
         }
         match self.attempt.failure().and_then(|error| turn(self.stream, error, self.retry_after_ms)) {
-            Some(Turn::Away(edits)) => apply(&edits),
+            Some(Turn::Away(edits)) => self.away(&edits),
             _ => {
                 apply(&plan.edits);
                 for name in &plan.secret {
@@ -204,17 +204,31 @@ impl Exchange {
             return false;
         }
         let Some(Turn::Away(edits)) = turn(self.stream, &error, self.retry_after_ms) else { return false };
-        apply(&edits);
         self.turned = true;
-        ledger::attempt(self.stream, self.place, |tried| tried.failure = Some(error.kind));
+        ledger::attempt(self.stream, self.place, |tried| {
+            tried.failure = Some(error.kind);
+            if self.traced {
+                observe::attempted(tried, self.place > 0);
+            }
+        });
+        self.away(&edits);
         state::failed(self.attempt.target(), error.kind, error.http_status(), self.retry_after_ms);
         true
+    }
+
+    /// The reply doesn't go to the client: its head becomes what Envoy acts on.
+    fn away(&self, edits: &[Edit]) {
+        if self.traced {
+            let status = ledger::attempt(self.stream, self.place, |tried| tried.status);
+            observe::turned(status.unwrap_or_default());
+        }
+        apply(edits);
     }
 
     /// The reply is the tail's.
     fn tail(&mut self) -> Action {
         self.turned = true;
-        end_at_tail(self.stream)
+        end_at_tail(self.stream, self.traced)
     }
 
     /// A piece of the reply's body has come.
@@ -246,10 +260,15 @@ impl Exchange {
             host::set_body(Half::Response, bytes);
         }
         if let Some(edits) = &step.release {
-            apply(edits);
             self.holding = false;
+            if self.turned {
+                self.away(edits);
+            } else {
+                apply(edits);
+            }
         }
-        self.report(end);
+        // What is turned away has no other end.
+        self.report(end || self.turned);
         if self.watched {
             silence::moved(self.context, self.holding && self.context == self.stream);
         }
@@ -355,8 +374,14 @@ fn put(outgoing: &Outgoing, method: &str, scheme: &str, length: usize, headers: 
 }
 
 /// The tail's reply becomes what follows from the failure before it.
-pub fn end_at_tail(stream: u32) -> Action {
-    match turn::tail(stream) {
+pub fn end_at_tail(stream: u32, traced: bool) -> Action {
+    let turned = turn::tail(stream);
+    if traced {
+        ledger::with(stream, |entry| {
+            entry.attempts.last().inspect(|tried| observe::attempted(tried, false));
+        });
+    }
+    match turned {
         Turn::Away(edits) => apply(&edits),
         // The gateway gives it a body.
         Turn::Stays(error) => {

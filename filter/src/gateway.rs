@@ -429,6 +429,9 @@ impl HttpContext for Stream {
             if self.gateway.observe.is_some() {
                 let path = self.headers.iter().find(|(name, _)| name == ":path");
                 observe::came(path.map_or("", |(_, path)| path.as_str()));
+                if let Some(trace) = self.before.as_ref().and_then(|before| before.entry.trace.as_ref()) {
+                    observe::came_in(trace, &self.headers);
+                }
             }
             return Action::Pause;
         }

@@ -44,6 +44,8 @@ pub struct Entry {
     pub decided: bool,
     /// The secret under which the request begins anew.
     pub secret: Option<String>,
+    /// The trace that the request has come in.
+    pub trace: Option<Trace>,
     /// Every attempt so far, in order.
     pub attempts: Vec<Tried>,
 }
@@ -65,6 +67,15 @@ pub struct Legacy {
     pub started: u64,
     /// The entry of the last stream.
     pub entry: Entry,
+}
+
+/// The trace that a request has come in.
+#[derive(Debug)]
+pub struct Trace {
+    /// Its `traceparent`: the client's, or else that of the first attempt.
+    pub parent: String,
+    /// Whether Envoy has told of the first attempt.
+    pub sampled: bool,
 }
 
 thread_local! {

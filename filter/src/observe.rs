@@ -3,15 +3,16 @@
 //! Nothing here runs unless a log or a trace is configured, as each attribute is a host call. Which attributes there are and
 //! what they say is the core's.
 
-use dragoman_core::config::Target;
+use dragoman_core::config::{TRACEPARENT, Target};
 use dragoman_core::error::Kind;
 use dragoman_core::meter::{Measurement, Tried};
 use dragoman_core::observe::{self, ATTRIBUTES, Who};
 
 use crate::host::{self, Half};
+use crate::ledger::Trace;
 
-/// Where Envoy's tracer puts what the provider must be told of the trace.
-const TRACE_HEADERS: &[&str] = &["traceparent", "tracestate"];
+/// What vendors say of a trace, beside its place. <https://www.w3.org/TR/trace-context/#tracestate-header>
+const TRACESTATE: &str = "tracestate";
 
 /// Has Envoy keep every attribute as text.
 pub fn declare() {
@@ -53,13 +54,39 @@ pub fn refused(operation: &str, kind: Kind) {
     host::set_state(observe::ERROR, kind.label());
 }
 
-/// Puts the attempt's own place in the trace where the client's was.
-pub fn continue_trace(headers: &mut Vec<(String, String)>) {
-    for name in TRACE_HEADERS {
-        let Some(value) = host::header(Half::Request, name).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        headers.retain(|(known, _)| known != name);
-        headers.push(((*name).to_owned(), value));
+/// Puts the attempt's own place in the trace where the client's was, and gives the trace that the client's request came in.
+pub fn continue_trace(headers: &mut Vec<(String, String)>) -> Option<Trace> {
+    let own = host::header(Half::Request, TRACEPARENT).filter(|value| !value.is_empty())?;
+    let place = headers.iter().position(|(known, _)| known == TRACEPARENT);
+    let clients = place.map(|place| headers.remove(place).1);
+    let state = host::header(Half::Request, TRACESTATE).filter(|value| !value.is_empty());
+    let same = clients.as_ref().is_none_or(|clients| trace_id(clients) == trace_id(&own));
+    if state.is_some() || !same {
+        headers.retain(|(known, _)| known != TRACESTATE);
     }
+    if let Some(state) = state.filter(|_| same) {
+        headers.push((TRACESTATE.to_owned(), state));
+    }
+    let sampled = own.ends_with('1');
+    headers.push((TRACEPARENT.to_owned(), own.clone()));
+    Some(Trace { parent: clients.unwrap_or(own), sampled })
+}
+
+/// Tells which trace a request has come in that begins anew in one of its own.
+pub fn came_in(trace: &Trace, headers: &[(String, String)]) {
+    if trace.sampled && !headers.iter().any(|(name, _)| name == TRACEPARENT) {
+        host::set_state(observe::CAME_IN, &trace.parent);
+    }
+}
+
+/// Tells what a provider answered with whose reply becomes a redirect: that is what Envoy sees of it.
+pub fn turned(status: u16) {
+    if status > 0 {
+        host::set_state(observe::STATUS, &status.to_string());
+    }
+}
+
+/// The trace's id in a `traceparent`.
+fn trace_id(parent: &str) -> Option<&str> {
+    parent.split('-').nth(1)
 }

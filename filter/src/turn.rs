@@ -2,7 +2,7 @@
 //! passes on. The course decides; Envoy's router carries it out.
 
 use dragoman_core::attempt::Edit;
-use dragoman_core::config::{AGAIN_HEADER, WAIT_HEADER};
+use dragoman_core::config::{AGAIN_HEADER, TRACEPARENT, WAIT_HEADER};
 use dragoman_core::course::Next;
 use dragoman_core::error::{Error, Kind};
 
@@ -84,8 +84,19 @@ fn anew(entry: &mut Entry) -> Vec<Edit> {
         (":status", Some("307".to_owned())),
         ("location", Some(location)),
         (AGAIN_HEADER, Some(secret)),
+        // Envoy takes this over too, and nothing where it isn't told.
+        (TRACEPARENT, parent(entry)),
         ("content-length", None),
     ]
+}
+
+/// The trace in which the request goes on: Envoy forgets its own decision, and from 1.39 on tells nothing of a request that
+/// begins anew under a parent. Without one it decides again, by the request's id, as it has the first time.
+fn parent(entry: &Entry) -> Option<String> {
+    let trace = entry.trace.as_ref()?;
+    let observe = entry.gateway.as_ref().and_then(|gateway| gateway.observe);
+    let fresh = trace.sampled && !observe.is_some_and(|observe| observe.one_trace);
+    (!fresh).then(|| trace.parent.clone())
 }
 
 fn wait(seconds: u64) -> Vec<Edit> {

@@ -80,7 +80,8 @@ impl Upstream {
         let mut headers = headers.unwrap_or_else(|| host::headers(Half::Request));
         if self.habits.traces {
             observe::trying(&target);
-            observe::continue_trace(&mut headers);
+            let trace = observe::continue_trace(&mut headers);
+            ledger::with(stream, |entry| entry.trace = entry.trace.take().or(trace));
         }
         let (hold_heads, with_body) = (self.habits.hold_heads, size > 0);
         let with = Circumstances { headers: &headers, stream, context: self.id, hold_heads, with_body };
@@ -106,9 +107,12 @@ impl Upstream {
     /// The attempt is at the tail: nothing of what was made for a provider goes there.
     fn tail(&mut self, stream: u32, end: bool) -> Action {
         self.tail = Some(stream);
+        // By its id Envoy knows that the request is traced, whenever it looks for a route.
+        let id = host::header(Half::Request, "x-request-id").unwrap_or_default();
         let head = [(":method", "POST"), (":scheme", "http"), (":authority", TAIL_KEY), (":path", "/")];
         // Envoy's own route table asks for the last when the request begins anew.
         let head = head.into_iter().chain([("content-length", "0"), ("x-forwarded-proto", "http")]);
+        let head = head.chain(Some(("x-request-id", id.as_str())).filter(|(_, id)| !id.is_empty()));
         host::set_headers(Half::Request, head.collect());
         if end { Action::Continue } else { Action::Pause }
     }
@@ -222,7 +226,7 @@ impl HttpContext for Upstream {
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
         match (&mut self.exchange, self.tail) {
             (Some(exchange), _) => exchange.response_headers(end),
-            (None, Some(stream)) => end_at_tail(stream),
+            (None, Some(stream)) => end_at_tail(stream, self.habits.traces),
             (None, None) => Action::Continue,
         }
     }

@@ -1,6 +1,6 @@
 //! Where clients come in.
 
-use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, Role, WAIT_HEADER};
+use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, Role, TRACEPARENT, WAIT_HEADER};
 use dragoman_core::observe::IDENTITY_HEADERS;
 use dragoman_core::pass::PASS_HEADER;
 use serde_json::{Value, json};
@@ -204,7 +204,7 @@ fn route(plan: &Plan, site: &Site) -> Value {
         // A failed attempt's reply becomes a redirect by the filter's hand, and by no other's: no provider's passes it.
         let redirects = json!({
             "redirect_response_codes": [307],
-            "response_headers_to_copy": [AGAIN_HEADER],
+            "response_headers_to_copy": [AGAIN_HEADER, TRACEPARENT],
             "max_internal_redirects": MAX_TURNS,
             "allow_cross_scheme_redirect": true,
         });

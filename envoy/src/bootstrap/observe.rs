@@ -2,7 +2,9 @@
 //! ([`dragoman_core::observe`]); the filter sets each as filter state, and here stands how Envoy reads them.
 
 use dragoman_core::config::Observe;
-use dragoman_core::observe::{ATTRIBUTES, Attribute, OPERATION, PATH, PROVIDER, REQUEST_MODEL, Shape};
+use dragoman_core::observe::{
+    ATTRIBUTES, Attribute, CAME_IN, OPERATION, PATH, PROVIDER, REQUEST_MODEL, STATUS, Shape,
+};
 use serde_json::{Map, Value, json};
 
 use super::{Site, cluster, filter, typed};
@@ -18,7 +20,8 @@ pub fn told(plan: &Plan, site: &Site) -> Option<Observe> {
     let observe = &plan.observe;
     let traces = observe.traces.is_some() && site.version.formats_tags();
     let logs = site.access_log || observe.stdout || observe.file.is_some() || observe.logs.is_some();
-    (logs || traces).then_some(Observe { traces })
+    let one_trace = traces && site.version.continues_traces();
+    (logs || traces).then_some(Observe { traces, one_trace })
 }
 
 /// The parts of the HttpConnectionManager: its access logs and its tracing, where there are any.
@@ -239,6 +242,9 @@ fn tracing(collector: &Collector, sampling_percent: f64, site: &Site) -> Value {
         let mut tags = tags();
         // Envoy's own is the provider's, with its query, where some have their keys.
         tags.push(json!({"tag": "http.url", "value": operator(PATH)}));
+        // Envoy's own is 307 where the reply has become a redirect.
+        tags.push(json!({"tag": STATUS, "value": operator(STATUS)}));
+        tags.push(json!({"tag": CAME_IN, "value": operator(CAME_IN)}));
         tracing.insert("custom_tags".to_owned(), Value::Array(tags));
         tracing.insert("operation".to_owned(), json!("gateway"));
         let attempt = format!("{} {}", operator(OPERATION), operator(REQUEST_MODEL));

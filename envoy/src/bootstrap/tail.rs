@@ -1,7 +1,7 @@
 //! The tail: a listener inside the process that answers at once, behind every address to which requests go.
 //!
 //! What no reply announces (no connection, a reset, silence) Envoy tries again there, and the filter turns the answer into
-//! what follows. Nothing of a request ever goes there.
+//! what follows. Nothing of a request ever goes there but its id.
 
 use dragoman_core::config::{METADATA_NAMESPACE, TAIL_HEADER, TAIL_KEY};
 use serde_json::{Value, json};

@@ -39,6 +39,9 @@ pub const CLUSTER_HEADER: &str = "x-dragoman-cluster";
 /// The header of a reply that begins its request anew: the secret by which the gateway knows the stream again.
 pub const AGAIN_HEADER: &str = "x-dragoman-again";
 
+/// The header by which a trace goes on. <https://www.w3.org/TR/trace-context/#traceparent-header>
+pub const TRACEPARENT: &str = "traceparent";
+
 /// The header of a reply after which Envoy tries again: in how many seconds.
 pub const WAIT_HEADER: &str = "x-dragoman-wait";
 
@@ -142,6 +145,9 @@ pub struct Observe {
     /// Whether there are traces: Envoy ends a span before the filter's last callback, so they must be told earlier.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub traces: bool,
+    /// Whether what begins anew goes on in the same trace: from Envoy 1.39 on it has a trace of its own, or none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_trace: bool,
 }
 
 const fn default_max_body_bytes() -> usize {

@@ -54,6 +54,11 @@ pub const ERROR: &str = "error.type";
 /// The path that the client asked for, without its query.
 pub const PATH: &str = "url.path";
 
+/// The status that spans are told.
+pub const STATUS: &str = "http.status_code";
+/// The trace that the request has come in.
+pub const CAME_IN: &str = "dragoman.traceparent";
+
 const STREAM: &str = "gen_ai.request.stream";
 const RESPONSE_ID: &str = "gen_ai.response.id";
 const RESPONSE_MODEL: &str = "gen_ai.response.model";
@@ -216,6 +221,9 @@ pub fn settled(measured: &Measurement<'_>, known: bool, tell: &mut Tell<'_>) {
     // With an estimate in it, where the attempt had none.
     if !known || measured.estimated {
         usage(measured.usage, tell);
+    }
+    if measured.attempts.len() > 1 || measured.failure.is_some() {
+        whole(STATUS, measured.status.into(), tell);
     }
     if let Some(nanoseconds) = measured.first_token {
         let microseconds = nanoseconds / 1000;
