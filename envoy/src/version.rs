@@ -22,6 +22,13 @@ impl Version {
         self >= Self { major: 1, minor: 37 }
     }
 
+    /// Whether the filter's statistics stand under no cluster, whichever cluster has a filter of its own: up to 1.38 they stand
+    /// under the cluster whose filter is loaded first.
+    #[must_use]
+    pub fn scopes_statistics_alike(self) -> bool {
+        self >= Self { major: 1, minor: 39 }
+    }
+
     /// Whether a request can begin anew whatever its body's size is: up to 1.37 it hangs where the body fills more than half
     /// of the buffer that it is allowed.
     #[must_use]

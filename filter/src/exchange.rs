@@ -8,7 +8,7 @@ use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::{TAIL_HEADER, Target};
 use dragoman_core::course::Course;
 use dragoman_core::error::{Error, Origin, Said};
-use dragoman_core::meter::prompt_estimate;
+use dragoman_core::meter::{Usage, prompt_estimate};
 use dragoman_core::provider::auth::Outgoing;
 use proxy_wasm::types::Action;
 
@@ -294,6 +294,11 @@ impl Exchange {
     /// Why the attempt failed, once it has.
     pub const fn failure(&self) -> Option<&Error> {
         self.attempt.failure()
+    }
+
+    /// What the provider has told of tokens so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.attempt.seen().usage
     }
 
     /// The attempt has gone without a reply's head: it failed, unless the client went first, whose stream is settled then.

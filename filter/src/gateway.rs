@@ -8,7 +8,7 @@ use std::rc::Rc;
 use dragoman_core::admission::{Gateway, HeadWishes, Named, Plan, Reply, RequestHead, Verdict};
 use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
-use dragoman_core::config::{CLUSTER_HEADER, Target};
+use dragoman_core::config::{CLUSTER_HEADER, MIRROR_FOR_HEADER, MIRROR_HEADER, Target};
 use dragoman_core::course::{Course, Wishes};
 use dragoman_core::error::{Error, Kind, Said};
 use dragoman_core::meter::dollars;
@@ -154,6 +154,7 @@ impl Stream {
         let mut request = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
         let gateway = Rc::clone(&self.gateway);
         let now_ms = self.started / 1_000_000;
+        let first = self.before.is_none();
         let (asked, mut entry, mut course) = match self.before.take() {
             Some(Before { asked, mut entry }) => {
                 let course = entry.course.take();
@@ -214,6 +215,9 @@ impl Stream {
                 ledger::leave(self.id, request);
             }
             Handover { endpoint, stream: self.id }.write();
+        }
+        if !self.inline {
+            copy(&plan, endpoint, first);
         }
         send(&plan, self.inline);
         Ok(Action::Continue)
@@ -398,6 +402,20 @@ impl Stream {
             }
             None => Action::Continue,
         }
+    }
+}
+
+/// Tells Envoy's router who gets a copy of the request. It is made once: a request that begins anew has had its own, and the
+/// headers that asked for it are still there. What only its own target can answer is not copied.
+fn copy(plan: &Plan<'_>, endpoint: Endpoint, first: bool) {
+    let copied = if first && !plan.pinned && endpoint != Endpoint::CountTokens {
+        plan.choice.copied_to(host::random())
+    } else {
+        None
+    };
+    if copied.is_some() || !first {
+        host::set_header(Half::Request, MIRROR_HEADER, copied);
+        host::set_header(Half::Request, MIRROR_FOR_HEADER, copied.map(|_| endpoint.name()));
     }
 }
 

@@ -5,6 +5,7 @@ mod exchange;
 mod gateway;
 mod host;
 mod ledger;
+mod mirror;
 mod observe;
 mod passage;
 mod root;

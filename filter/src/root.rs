@@ -9,6 +9,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::gateway::Stream;
 use crate::host;
+use crate::mirror::Copy;
 use crate::observe;
 use crate::silence;
 use crate::state;
@@ -32,6 +33,8 @@ enum Plugin {
     Gateway { gateway: Rc<Gateway>, inline: bool },
     /// The upstream role.
     Upstream(Habits),
+    /// Translation of copies.
+    Mirror,
 }
 
 /// A context that lets everything through.
@@ -54,6 +57,7 @@ fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
             share_targets: raw.share_targets,
             traces: raw.observe.is_some_and(|observe| observe.traces),
         }),
+        Role::Mirror => Plugin::Mirror,
         role @ (Role::Gateway | Role::Inline) => {
             let gateway = Gateway::check(raw, &host::env)?;
             // The upstream role knows no target before its first attempt: the gateway gets the tokens for both.
@@ -107,6 +111,7 @@ impl RootContext for Root {
             Plugin::Off => Box::new(Idle),
             Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
             Plugin::Upstream(habits) => Box::new(Upstream::new(id, *habits)),
+            Plugin::Mirror => Box::new(Copy::new(id)),
         })
     }
 }

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use dragoman_core::config::Target;
-use dragoman_core::meter::{Bill, Measurement, Metric, Tried};
+use dragoman_core::meter::{Bill, Measurement, Metric, Tried, Usage};
 use hashbrown::HashMap;
 
 use crate::host;
@@ -44,6 +44,19 @@ pub fn count(measured: &Measurement<'_>) {
             if let Some(Some(bill)) = measured.bills.get(place) {
                 page.bill(bill);
             }
+        }
+    });
+}
+
+/// Counts a copy of a request that has ended, apart from all others.
+pub fn count_copy(route: &str, target: &Target, class: &'static str, usage: Option<Usage>) {
+    SERIES.with_borrow_mut(|all| {
+        let routes = all.entry_ref(route).or_default();
+        let mut page = open(routes, route, target);
+        page.add(Metric::MirroredRequests, class, 1);
+        if let Some(usage) = usage {
+            page.add(Metric::MirroredTokens, "input", usage.input);
+            page.add(Metric::MirroredTokens, "output", usage.output);
         }
     });
 }

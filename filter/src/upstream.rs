@@ -119,7 +119,7 @@ impl Upstream {
 }
 
 /// What the host that Envoy picked for this attempt says of itself.
-fn endpoint(key: &str) -> Option<Bytes> {
+pub fn host_says(key: &str) -> Option<Bytes> {
     host::property(&["xds", "upstream_host_metadata", "filter_metadata", METADATA_NAMESPACE, key])
 }
 
@@ -131,8 +131,8 @@ fn left_target(stream: u32) -> Result<Rc<Target>, Error> {
 }
 
 /// The target of the host that Envoy picked for this attempt.
-fn target() -> Result<Rc<Target>, Error> {
-    let json = endpoint("target")
+pub fn target_of_host() -> Result<Rc<Target>, Error> {
+    let json = host_says("target")
         .ok_or_else(|| Error::config("the endpoint has no target in its metadata (dragoman.target)"))?;
     TARGETS.with_borrow_mut(|targets| {
         if let Some(target) = targets.get(&json) {
@@ -171,10 +171,10 @@ impl HttpContext for Upstream {
             entry.tries += 1;
             entry.tries
         });
-        if tries.is_some_and(|tries| tries > 1) && endpoint(TAIL_KEY).is_some() {
+        if tries.is_some_and(|tries| tries > 1) && host_says(TAIL_KEY).is_some() {
             return self.tail(handover.stream, end);
         }
-        let target = if self.habits.share_targets { left_target(handover.stream) } else { target() };
+        let target = if self.habits.share_targets { left_target(handover.stream) } else { target_of_host() };
         match target {
             Ok(target) if !end => {
                 self.start = Some(Start { target, handover });

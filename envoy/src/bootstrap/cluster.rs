@@ -1,12 +1,14 @@
 //! Where requests go: a cluster for each address, and one that has the tail behind it.
 
-use dragoman_core::config::{Role, Target};
+use std::collections::BTreeSet;
+
+use dragoman_core::config::{METADATA_NAMESPACE, Role, Target};
 use dragoman_core::provider::auth::aws::Scope;
 use dragoman_core::provider::auth::google::{self, Source};
 use serde_json::{Value, json};
 
-use super::{Site, address, bare, filter, tail, typed};
-use crate::convert::{Place, Plan};
+use super::{Site, address, bare, duration, filter, tail, typed};
+use crate::convert::{Deployment, Place, Plan, routing};
 
 /// What a connection may hold back before Envoy stops reading from it.
 const CONNECTION_BUFFER: u32 = 1024 * 1024;
@@ -21,7 +23,44 @@ pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
         clusters.push(tail::cluster());
     }
     clusters.extend(token_clusters(plan, site));
+    if site.role != Role::Inline {
+        clusters.extend(mirror_clusters(plan, site));
+    }
     clusters
+}
+
+/// The clusters that get copies of requests: one for each target of a `silent_model`.
+fn mirror_clusters(plan: &Plan, site: &Site) -> Vec<Value> {
+    let models: BTreeSet<&String> = plan.targets.iter().filter_map(|target| target.silent.as_ref()).collect();
+    let clusters = models.into_iter().flat_map(|model| {
+        let mirrors = routing::mirrors(plan, model).into_iter();
+        mirrors.filter_map(move |(name, target)| mirror_cluster(&name, model, target, plan, site))
+    });
+    clusters.collect()
+}
+
+/// The cluster `name` that gets copies for `target`, one of `model`'s.
+fn mirror_cluster(name: &str, model: &str, target: &Deployment, plan: &Plan, site: &Site) -> Option<Value> {
+    let place = plan.places.iter().find(|place| place.name == target.cluster)?;
+    let mut cluster = place_cluster(place, plan, site);
+    let mut filters = vec![filter::mirror(site)];
+    filters.extend(place.signing.as_ref().map(aws_request_signing));
+    filters.push(filter::upstream_codec());
+    let mut protocol = protocol(place.address.tls, Some(Value::Array(filters)));
+    // Nobody waits for a copy, so nobody else would end one that hangs.
+    let common = protocol.as_object_mut()?.values_mut().next()?.get_mut("common_http_protocol_options")?;
+    common.as_object_mut()?.insert("max_stream_duration".to_owned(), json!(duration(plan.longest_ms())));
+    let config = serde_json::to_string(&target.config).unwrap_or_default();
+    let metadata = json!({"filter_metadata": {METADATA_NAMESPACE: {"target": config, "route": model}}});
+    let endpoint = cluster.pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0")?;
+    endpoint.as_object_mut()?.insert("metadata".to_owned(), metadata);
+    *cluster.pointer_mut("/load_assignment/cluster_name")? = json!(name);
+    let object = cluster.as_object_mut()?;
+    object.insert("name".to_owned(), json!(name));
+    object.insert("typed_extension_protocol_options".to_owned(), protocol);
+    // Envoy's own limits: copies beyond them are left out, where they would take memory from requests.
+    object.remove("circuit_breakers");
+    Some(cluster)
 }
 
 /// The cluster of one address.

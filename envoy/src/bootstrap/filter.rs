@@ -47,7 +47,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                             order: choice.order,
                             timeout_ms: differs(target.timeout_ms, plan.course.timeout_ms),
                             stream_timeout_ms: differs(target.stream_timeout_ms, target.timeout_ms),
-                            member: routing::member(target, &plan.routing),
+                            member: routing::member(target, plan),
                         })
                     })
                     .collect(),
@@ -100,6 +100,12 @@ pub fn upstream(plan: &Plan, site: &Site) -> Value {
         ..PluginConfig::of(Role::Upstream)
     };
     wasm("dragoman_upstream", &serde_json::to_value(config).unwrap_or_default(), site)
+}
+
+/// The filter for copies of requests, on the clusters that get them: Envoy's router makes copies without its own filters.
+pub fn mirror(site: &Site) -> Value {
+    let config = PluginConfig::of(Role::Mirror);
+    wasm("dragoman_mirror", &serde_json::to_value(config).unwrap_or_default(), site)
 }
 
 /// Envoy's own last filter on the way to a provider.

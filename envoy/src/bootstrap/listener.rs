@@ -1,6 +1,8 @@
 //! Where clients come in.
 
-use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, Role, TRACEPARENT, WAIT_HEADER};
+use dragoman_core::config::{
+    AGAIN_HEADER, CLUSTER_HEADER, MIRROR_FOR_HEADER, MIRROR_HEADER, Role, TRACEPARENT, WAIT_HEADER,
+};
 use dragoman_core::observe::IDENTITY_HEADERS;
 use dragoman_core::pass::PASS_HEADER;
 use serde_json::{Value, json};
@@ -147,8 +149,11 @@ pub fn local_replies(site: &Site) -> Value {
 /// The filter alone names clusters, and requests that begin anew; filters in front of it say whose a key is.
 pub fn early_header_mutation() -> Value {
     let remove = |name: &&str| json!({"remove": name});
-    let removed: Vec<Value> =
-        [CLUSTER_HEADER, AGAIN_HEADER, PASS_HEADER].iter().chain(IDENTITY_HEADERS).map(remove).collect();
+    let removed: Vec<Value> = [CLUSTER_HEADER, AGAIN_HEADER, PASS_HEADER, MIRROR_HEADER, MIRROR_FOR_HEADER]
+        .iter()
+        .chain(IDENTITY_HEADERS)
+        .map(remove)
+        .collect();
     let mutation = typed(
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         json!({"mutations": removed}),
@@ -209,6 +214,10 @@ fn route(plan: &Plan, site: &Site) -> Value {
             "allow_cross_scheme_redirect": true,
         });
         action.insert("internal_redirect_policy".to_owned(), redirects);
+        // Only where a model has its requests copied: Envoy keeps a request's body for a copy.
+        if plan.targets.iter().any(|target| target.silent.is_some()) {
+            action.insert("request_mirror_policies".to_owned(), json!([{"cluster_header": MIRROR_HEADER}]));
+        }
     }
     json!({
         "match": {"prefix": "/"},

@@ -55,7 +55,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
             "listeners": [listener::listener(plan, site)],
             "clusters": clusters(plan, site),
         },
-        "stats_config": process::stats(),
+        "stats_config": process::stats(site.version),
         // A cluster's statistics take more memory than the cluster: they come with its first request.
         "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "overload_manager": process::overload_manager(),
@@ -108,7 +108,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
         (
             "stats_config.yaml",
             "Goes into the bootstrap: Dragoman's statistics with labels.",
-            process::stats(),
+            process::stats(site.version),
         ),
     ];
     if site.role != Role::Inline {
@@ -134,7 +134,7 @@ fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
 /// The labels and buckets of Dragoman's statistics.
 #[cfg(test)]
 pub fn stats_config() -> Value {
-    process::stats()
+    process::stats(crate::version::CURRENT)
 }
 
 /// Seconds as Envoy reads a duration.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Site, address, typed};
+use crate::version::Version;
 
 /// Envoy's advice for the edge: so many open connections, and so much memory for Envoy's own buffers.
 const MAX_CONNECTIONS: u32 = 50_000;
@@ -17,14 +18,19 @@ pub fn admin(site: &Site) -> Value {
 }
 
 /// Labels and buckets.
-pub fn stats() -> Value {
+pub fn stats(version: Version) -> Value {
+    let scoped = !version.scopes_statistics_alike();
+    let beginning =
+        if scoped { r"^(?:cluster\.[^;]*\.)?wasmcustom\.dragoman\." } else { r"^wasmcustom\.dragoman\." };
     let tag = |name: &str, regex: String| json!({"tag_name": format!("dragoman_{name}"), "regex": regex});
     // The first group is taken out of the name, the second is the label's value. The first label takes the separator in
     // front of it along; each takes the one behind it.
-    let mut tags = vec![tag("route", r"^wasmcustom\.dragoman\.[a-z_.]+(;route=([^;]*);)".to_owned())];
-    tags.extend(
-        LABELS.iter().map(|label| tag(label, format!(r"^wasmcustom\.dragoman\..*;({label}=([^;]*);)"))),
-    );
+    let mut tags = vec![tag("route", format!("{beginning}[a-z_.]+(;route=([^;]*);)"))];
+    tags.extend(LABELS.iter().map(|label| tag(label, format!("{beginning}.*;({label}=([^;]*);)"))));
+    if scoped {
+        tags.push(tag("scope", r"^(cluster\.([^;]*)\.)wasmcustom\.dragoman\.".to_owned()));
+    }
+    let matched = |name: &str| json!({if scoped { "contains" } else { "prefix" }: name});
     let milliseconds: &[f64] = &[
         1.0,
         5.0,
@@ -65,8 +71,8 @@ pub fn stats() -> Value {
         "stats_tags": tags,
         // The first that matches holds. A token takes a millisecond at the least, a request half an hour at the most.
         "histogram_bucket_settings": [
-            {"match": {"prefix": "wasmcustom.dragoman.time_per_output_token_microseconds"}, "buckets": microseconds},
-            {"match": {"prefix": "wasmcustom.dragoman."}, "buckets": milliseconds},
+            {"match": matched("wasmcustom.dragoman.time_per_output_token_microseconds"), "buckets": microseconds},
+            {"match": matched("wasmcustom.dragoman."), "buckets": milliseconds},
         ],
     })
 }

@@ -302,3 +302,10 @@ fn names_that_clash_or_lead_nowhere() {
         "c:5: error: router_settings.model_group_alias.a stands for 'mm', which is no model_name: did you mean 'm'?\n",
     );
 }
+
+#[test]
+fn copies_go_to_a_model_that_is_there() {
+    params("model: ollama/a\nsilent_model: m", "");
+    params("model: ollama/a\nsilent_model: n", "c:5: error: ~.silent_model 'n' is no model_name\n");
+    behind("dragoman: {mirror_percent: 30}\n", "");
+}

@@ -41,6 +41,8 @@ pub struct Plan {
     pub places: Vec<Place>,
     /// How a target is chosen.
     pub routing: RoutingConfig,
+    /// How many of a hundred requests are copied where a target has its requests copied.
+    pub mirror_percent: u64,
     /// The key that clients must show.
     pub master_key: Option<Setting>,
     /// What ids of stored responses are sealed with.
@@ -80,6 +82,8 @@ pub struct Deployment {
     pub tags: Vec<String>,
     /// How often a request that fails at it first is repeated, where its entry says so.
     pub retries: Option<u32>,
+    /// The model that gets a copy of its requests.
+    pub silent: Option<String>,
     /// When it is left alone, where its entry says so.
     pub cooldown: Option<CooldownConfig>,
     /// Its entry of `model_list`.
@@ -157,6 +161,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
             routing::cooldown(&model.model_info, params_time, *index, read, problems)
         });
     }
+    routing::silent_models(&targets, &names, read, problems);
     let places = clusters::places(&mut targets);
     let routes = routes::routes(read, &names, &targets, problems);
     course::check(read, &routes, problems);
@@ -166,6 +171,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         places,
         targets,
         routing: routing::routing(read, problems),
+        mirror_percent: config.dragoman.mirror_percent.unwrap_or(100),
         master_key,
         id_secret,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use dragoman_core::config::{
-    CooldownConfig, MemberConfig, RoutingConfig, StickyKey, Strategy as Picked, TagMatch,
+    CooldownConfig, MemberConfig, MirrorConfig, RoutingConfig, StickyKey, Strategy as Picked, TagMatch,
 };
 use dragoman_core::route::health;
 
-use super::{Deployment, milliseconds};
+use super::target::slug;
+use super::{Deployment, Plan, milliseconds};
 use crate::check::{Problems, Read, nearest};
 use crate::litellm::{ModelInfo, Strategy};
 
@@ -123,14 +124,39 @@ pub fn cooldown(
     (own != CooldownConfig::default()).then_some(own)
 }
 
+/// Reports copies that are to go to models that aren't there.
+pub fn silent_models(targets: &[Deployment], names: &[String], read: &Read, problems: &mut Problems) {
+    for target in targets {
+        let Some(model) = target.silent.as_ref().filter(|model| !names.contains(model)) else { continue };
+        let index = target.index.to_string();
+        let at = read.node.place_of(&["model_list", &index, "litellm_params", "silent_model"]);
+        let key = format!("model_list[{index}].litellm_params.silent_model");
+        problems.error(at, &key, format!("'{model}' is no model_name"));
+    }
+}
+
+/// The targets of a model that copies go to, by the names of the clusters in which they get them.
+pub fn mirrors<'p>(plan: &'p Plan, model: &str) -> Vec<(String, &'p Deployment)> {
+    let route = plan.routes.iter().find(|route| route.name == model);
+    let places = route.into_iter().flat_map(|route| &route.choices).map(|choice| choice.target);
+    let targets = places.filter_map(|place| Some((place, plan.targets.get(place)?)));
+    let name = |place, target: &Deployment| format!("dragoman_mirror_{place}_{}", slug(&target.config.id));
+    targets.map(|(place, target)| (name(place, target), target)).collect()
+}
+
 /// What the choice must know of a target.
 #[must_use]
-pub fn member(target: &Deployment, routing: &RoutingConfig) -> MemberConfig {
+pub fn member(target: &Deployment, plan: &Plan) -> MemberConfig {
+    let routing = &plan.routing;
     let limits = routing.strategy != Picked::Shuffle;
     MemberConfig {
         tags: if routing.tags.is_some() { target.tags.clone() } else { Vec::new() },
         rpm: target.share.rpm.filter(|_| limits),
         tpm: target.share.tpm.filter(|_| limits),
+        mirror: target.silent.as_ref().map(|model| MirrorConfig {
+            clusters: mirrors(plan, model).into_iter().map(|(cluster, _)| cluster).collect(),
+            percent: plan.mirror_percent,
+        }),
         cooldown: target.cooldown.clone(),
         retries: target.retries,
     }

@@ -248,6 +248,7 @@ impl Entry<'_> {
             tags: params.tags.clone(),
             retries: params.num_retries,
             cooldown: None,
+            silent: params.silent_model.clone(),
             litellm_model: match &params.custom_llm_provider {
                 Some(name) if !params.model.starts_with(&format!("{name}/")) => {
                     format!("{name}/{}", params.model)
@@ -540,9 +541,8 @@ fn unknown_provider(name: &str) -> String {
 }
 
 fn is_secret_header(name: &str) -> bool {
-    ["auth", "key", "token", "secret", "cookie", "password", "credential"]
-        .iter()
-        .any(|part| name.contains(part))
+    const PARTS: [&str; 7] = ["auth", "key", "token", "secret", "cookie", "password", "credential"];
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Gives targets without an `id` one that stays the same as long as their entry does.

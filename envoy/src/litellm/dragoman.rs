@@ -12,6 +12,9 @@ pub struct Dragoman {
     /// A request header whose value keeps requests on one target of their route while that is healthy: a tenant's or a
     /// conversation's name, for warm prompt caches. Stronger than LiteLLM's affinities.
     pub sticky_header: Option<String>,
+    /// How many of a hundred requests are copied to a `silent_model`; 100 when absent.
+    #[schemars(range(min = 0, max = 100))]
+    pub mirror_percent: Option<u64>,
     /// Where a line for every request goes.
     pub access_log: AccessLog,
     /// Where a span for every request, and one for each of its attempts, goes.

@@ -96,7 +96,6 @@ pub static KNOWN: &[Known] = &[
             "region_name",
             "use_litellm_proxy",
             "mock_response",
-            "silent_model",
             "cache_control_injection_points",
             "merge_reasoning_content_in_choices",
             "user_continue_message",

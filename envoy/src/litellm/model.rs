@@ -70,6 +70,11 @@ pub struct LitellmParams {
     /// The tier: targets with the lowest `order` take all requests, the others stand in when those fail or are left alone.
     #[serde(default)]
     pub order: Option<i64>,
+    /// A `model_name` that gets a copy of this target's requests, once each however often they are tried. Its answers are
+    /// dropped, its tokens are counted apart (`dragoman_mirrored_tokens`). `dragoman.mirror_percent` says how many of a
+    /// hundred are copied. Not in the inline role.
+    #[serde(default)]
+    pub silent_model: Option<String>,
     /// How long the target is left alone when it fails, in seconds; 0 is never. `model_info.cooldown_time` is stronger.
     #[serde(default)]
     #[schemars(range(min = 0))]

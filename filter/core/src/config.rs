@@ -22,8 +22,8 @@ use address::{fill, settings_in_query, whole_base};
 pub use course::{CourseConfig, DEFAULT_FALLBACKS, DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Stands};
 use routing::is_default;
 pub use routing::{
-    CooldownConfig, MemberConfig, RouteConfig, RouteTargetConfig, RoutingConfig, StickyKey, Strategy,
-    TagMatch,
+    CooldownConfig, MemberConfig, MirrorConfig, RouteConfig, RouteTargetConfig, RoutingConfig, StickyKey,
+    Strategy, TagMatch,
 };
 
 /// The largest request body that is accepted unless the config says otherwise, in bytes.
@@ -49,6 +49,12 @@ pub const WAIT_HEADER: &str = "x-dragoman-wait";
 pub const TAIL_HEADER: &str = "x-dragoman-tail";
 /// See [`TAIL_HEADER`].
 pub const TAIL_KEY: &str = "tail";
+
+/// The request header by which the gateway role tells Envoy's router the cluster that gets a copy. Clients can't set it.
+pub const MIRROR_HEADER: &str = "x-dragoman-mirror";
+
+/// The request header that tells a copy what it asks for. Clients can't set it.
+pub const MIRROR_FOR_HEADER: &str = "x-dragoman-mirror-for";
 
 /// A value that stands in the config or in an environment variable of Envoy's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +90,8 @@ pub enum Role {
     Upstream,
     /// Both, on a listener whose clusters can't be changed.
     Inline,
+    /// On clusters that get copies of requests: translates each, and counts it apart.
+    Mirror,
     /// Neither: lets everything through.
     Off,
 }

@@ -135,6 +135,16 @@ const fn is_one(weight: &u64) -> bool {
     *weight == 1
 }
 
+/// Where a copy of a request goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorConfig {
+    /// The clusters of the silent model's targets, one of which gets it.
+    pub clusters: Vec<String>,
+    /// How many of a hundred requests are copied.
+    pub percent: u64,
+}
+
 /// What the choice must know of a target, where it isn't the usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -148,6 +158,9 @@ pub struct MemberConfig {
     /// Tokens that it may use in a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpm: Option<u64>,
+    /// Where a copy of its requests goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorConfig>,
     /// When it is left alone, where that isn't as for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<CooldownConfig>,

@@ -29,6 +29,10 @@ pub enum Metric {
     PerToken,
     /// Which targets are left alone.
     Cooldown,
+    /// Copies of requests that have ended.
+    MirroredRequests,
+    /// What those used.
+    MirroredTokens,
 }
 
 /// What a metric is to Envoy.
@@ -187,6 +191,18 @@ pub const METRICS: &[Row] = &[
             "1 while a target is left alone because it has failed; 0 when it has come back.",
         )
     },
+    row(
+        Metric::MirroredRequests,
+        "mirrored_requests",
+        ("class", REASONS + 2),
+        "Copies of requests for a `silent_model`, by the class of their failure, `no_reply` or `ok`; in no other count.",
+    ),
+    row(
+        Metric::MirroredTokens,
+        "mirrored_tokens",
+        ("type", 2),
+        "What those copies used: `input`, `output`; in no other count.",
+    ),
 ];
 
 impl Metric {

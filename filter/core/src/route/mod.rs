@@ -12,7 +12,7 @@ pub mod tags;
 use self::health::Rules;
 pub use self::names::Routes;
 pub use self::strategy::{Moment, Nobody, Rule, Standing, Wishes, choose, part_of};
-use crate::config::StickyKey;
+use crate::config::{MirrorConfig, StickyKey};
 
 /// A model name and its targets.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub struct Choice {
     pub token_part: u64,
     /// How often a request that fails at it first is repeated, where that isn't as for others.
     pub retries: Option<u32>,
+    /// Where a copy of its requests goes.
+    pub mirror: Option<MirrorConfig>,
     /// When it is left alone.
     pub rules: Rules,
     /// Where what is known of it stands.
@@ -78,4 +80,30 @@ pub struct Group {
     pub key: u64,
     /// How many they are.
     pub size: usize,
+}
+
+impl Choice {
+    /// The cluster that gets a copy of a request; `random` is evenly drawn from all of `u64`.
+    #[must_use]
+    pub fn copied_to(&self, random: u64) -> Option<&str> {
+        let mirror = self.mirror.as_ref().filter(|mirror| random % 100 < mirror.percent)?;
+        let count = u64::try_from(mirror.clusters.len()).unwrap_or(u64::MAX);
+        let place = usize::try_from((random / 100).checked_rem(count)?).ok()?;
+        mirror.clusters.get(place).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_requests_is_copied() {
+        let mirror = MirrorConfig { clusters: vec!["a".into(), "b".into()], percent: 25 };
+        let choice = Choice { mirror: Some(mirror), ..Choice::default() };
+        let copies: Vec<_> = (0..400).filter_map(|random| choice.copied_to(random)).collect();
+        assert_eq!(copies.len(), 100);
+        assert_eq!(copies.iter().filter(|copy| **copy == "a").count(), 50);
+        assert_eq!(Choice::default().copied_to(0), None);
+    }
 }

@@ -56,6 +56,7 @@ impl Routes {
                     retries: raw.member.retries,
                     request_part: part_of(raw.member.rpm),
                     token_part: part_of(raw.member.tpm),
+                    mirror: raw.member.mirror,
                     rules,
                     seat: Seat::default(),
                 });
