@@ -9,11 +9,14 @@ import time
 
 import openai
 import pytest
+import yaml
 from checks import HELLO
 from conftest import MASTER_KEY, PROVIDER_KEY, SHAPES, entry, litellm_config
 from gateway import Dragoman, envoy_version
+from inline import Inline
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from otlp import Receiver, attributes
+from standins.scripted import json_reply
 
 ENV = {"PROVIDER_KEY": PROVIDER_KEY, "MASTER_KEY": MASTER_KEY}
 SECRET_WORDS = "the-prompt-is-nobodys-business"
@@ -115,6 +118,54 @@ def test_whose_a_key_is_comes_from_filters_in_front_only(logging, file):
     client.chat.completions.create(model="openai", messages=HELLO, extra_headers={"x-dragoman-team": "forged", "x-litellm-end-user-id": "u"})
     (line,) = lines(file, 1)
     assert (line["user.id"], line.get("dragoman.team")) == ("u", None)
+
+
+class Fronted(Inline):
+    """With a filter in front that knows whose a key is, as an authentication filter does."""
+
+    def command(self) -> list[str]:
+        command = super().command()
+        file = self.home / "rendered" / "envoy.yaml"
+        bootstrap = yaml.safe_load(file.read_text())
+        manager = bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        told = [{"append": {"header": {"key": f"x-dragoman-{key}", "value": value}}} for key, value in (("team", "lexicographers"), ("key-alias", "ada-laptop"))]
+        mutation = {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": {"request_mutations": told},
+        }
+        manager["http_filters"].insert(0, {"name": "whose", "typed_config": mutation})
+        file.write_text(yaml.safe_dump(bootstrap))
+        return command
+
+
+def test_the_team_and_the_alias_that_a_filter_in_front_tells(providers, script, file):
+    script.then(json_reply({"id": "x", "object": "chat.completion", "model": "m", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}))
+    config = litellm_config(providers, script, dragoman={"access_log": {"file": str(file)}})
+    with Fronted(config, ENV) as gateway:
+        forged = {"x-dragoman-team": "forged", "x-dragoman-key-alias": "forged"}
+        gateway.client().chat.completions.create(model="scripted-openai", messages=HELLO, extra_headers=forged)
+        (line,) = lines(file, 1)
+    assert (line["dragoman.team"], line["dragoman.key.alias"]) == ("lexicographers", "ada-laptop")
+    # It is nobody's business but the gateway's.
+    assert not {"x-dragoman-team", "x-dragoman-key-alias"} & {name.lower() for name, _ in script.last.headers}
+
+
+def test_usage_without_a_price_and_usage_that_is_estimated_are_marked(logging, file, script):
+    reply = {"id": "x", "object": "chat.completion", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}
+    usage = {"usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}
+    client = logging.client(MASTER_KEY)
+    for answer, model in ((reply | usage, "openai/scripted-unpriced"), (reply | usage, "scripted-anthropic"), (reply, "scripted-openai")):
+        if model == "scripted-anthropic":
+            answer = {"id": "x", "type": "message", "role": "assistant", "model": "claude", "content": [{"type": "text", "text": "Hello"}], "stop_reason": "end_turn"}
+            answer["usage"] = {"input_tokens": 5, "output_tokens": 2}
+        if model != "openai/scripted-unpriced":
+            script.then(json_reply(answer))
+        client.chat.completions.create(model=model, messages=HELLO)
+    unpriced, priced, estimated = lines(file, 3)
+    assert (unpriced.get("dragoman.usage.unpriced"), unpriced.get("gen_ai.usage.cost"), unpriced.get("dragoman.usage.estimated")) == (True, None, None)
+    assert (priced.get("dragoman.usage.unpriced"), priced.get("dragoman.usage.estimated")) == (None, None)
+    assert priced["gen_ai.usage.cost"] > 0
+    assert estimated["dragoman.usage.estimated"] is True
 
 
 def test_standard_output(providers, script_room):

@@ -33,6 +33,7 @@ def config(providers, script_room, **settings):
         entry("cheap", "openai/llama-of-ours", script + "/v1", input_cost_per_token=1e-6, output_cost_per_token="2e-6"),
         {**entry("based", "openai/llama-of-ours", script + "/v1"), "model_info": {"base_model": "openai/gpt-4o"}},
         entry("script-gpt", "openai/gpt-4o", script + "/v1"),
+        entry("deployed", "azure/chat-of-ours", script, api_version="2025-04-01-preview"),
         entry("script-claude", "anthropic/claude-sonnet-4-5", script),
         entry("vectors", "openai/text-embedding-3-small", script + "/v1"),
     ]
@@ -235,6 +236,18 @@ def test_a_provider_that_tells_no_usage(metered, script):
     script.then(json_reply(reply))
     ask(metered, "script-gpt")
     assert change.wait("requests/2xx", 1)["estimated"] == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_deployment_of_azures_has_the_price_of_the_model_that_its_reply_names(metered, script, stream):
+    usage, model = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}, {"model": "gpt-4o-2024-08-06"}
+    change = Change(metered, dragoman_route="deployed")
+    end = {"id": "c", "choices": [], "usage": usage}
+    script.then(stream_reply(chunk("a", "stop") | model, end | model, "data: [DONE]\n\n") if stream else json_reply(whole(10, 4) | model))
+    assert ask(metered, "deployed", stream=stream).status_code == 200
+    counted = change.wait("requests/2xx", 1)
+    assert counted["cost_nanodollars"] == 10 * GPT[0] + 4 * GPT[1]
+    assert "unpriced" not in counted
 
 
 def test_usage_that_is_repeated_is_counted_once(metered, script):

@@ -16,8 +16,9 @@ import openai
 import pyte
 import pytest
 from checks import HELLO
-from conftest import litellm_config, start
+from conftest import entry, litellm_config, start
 from gateway import COMMAND
+from standins.scripted import json_reply
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,20 @@ def test_once(counted):
     assert found["anthropic"][1:10] == ["anthropic/claude-sonnet-4-5", "2", "-", "0", "0", "0", "2", "6", "0.000096"]
     assert all(float(time) >= 0 for time in found["anthropic"][10:12])
     assert found["openai/*"][1:6] == ["openai/*", "1", "-", "1", "1"]
+
+
+def test_a_target_that_is_left_alone_is_marked(providers, script):
+    script.then(json_reply({"error": {"message": "slow down", "type": "rate_limit_error"}}, 429))
+    limited = {**entry("m", "openai/limited", script.base + "/v1", order=1), "model_info": {"id": "limited"}}
+    calm = {**entry("m", "openai/calm", providers["openai"].api_base, order=2), "model_info": {"id": "calm"}}
+    config = {"model_list": [limited, calm], "router_settings": {"cooldown_time": 600}}
+    with start("roles", config) as gateway:
+        gateway.client().chat.completions.create(model="m", messages=HELLO)
+        gateway.wait_for_total("dragoman_cooldown", 1, dragoman_target="limited")
+        gateway.wait_for_total("dragoman_requests", 1, dragoman_route="m")
+        text = subprocess.run(words(gateway, "--once"), check=True, capture_output=True, text=True).stdout
+    marked = {line.split()[1]: "(left alone)" in line for line in text.splitlines()[1:]}
+    assert marked == {"openai/calm": False, "openai/limited": True}, text
 
 
 def test_nobody_at_the_port():
