@@ -1,7 +1,7 @@
 //! Which target of a route is tried first: pure, from a request's wishes, the moment, and what is known of the targets.
 //!
-//! In this order: tags, health, tier, stickiness, strategy. A decision among 100 targets takes about 1 µs natively and 2 in
-//! V8 (`cargo test -p dragoman-core --release -- --ignored a_decision_among_100_targets`).
+//! In this order: tags, health, tier, stickiness, strategy. A decision among 100 targets takes about 1 µs natively and 1 to 3
+//! in V8 (`cargo test -p dragoman-core --release a_decision_among_100_targets -- --nocapture`).
 
 use super::{Choice, Route, sticky, tags};
 use crate::config::{Strategy, TagMatch};
@@ -374,5 +374,19 @@ mod tests {
             }
             println!("{strategy:?}: {} ns", start.elapsed().as_nanos() / u128::from(DECISIONS));
         }
+        // What the shell does beside: reads what was used, and counts what begins.
+        let used = crate::route::load::Used::read(&[], 100, 7).with(100, 7, 99, 5, 1);
+        let start = std::time::Instant::now();
+        for random in 0..DECISIONS {
+            let read = crate::route::load::Used::read(&used, 100, 7);
+            let standings: Vec<Standing> = (0..100)
+                .map(|at| standing(|standing| (standing.tokens, standing.requests) = read.of(at)))
+                .collect();
+            let moment = Moment { now_ms: 1, random };
+            let rule = rule(Strategy::Usage);
+            let (place, _) = choose(&hundred, rule, &Wishes::default(), moment, &standings).unwrap();
+            std::hint::black_box(crate::route::load::Used::read(&used, 100, 7).with(100, 7, place, 0, 1));
+        }
+        println!("Usage, read and counted: {} ns", start.elapsed().as_nanos() / u128::from(DECISIONS));
     }
 }
