@@ -197,6 +197,17 @@ def test_an_error_before_the_answer(gateway, providers, model, kind, status, cod
         assert json.loads(native)["error"]["message"] in error.message
 
 
+@every_vendor
+def test_long_texts_arrive_whole(gateway, model, providers):
+    """Texts of more than 16 KB are not copied in the module: the provider gets each in its place, escapes and all."""
+    texts = ["".join(f'{number} "é\\n\u2028" ' for number in range(first, first + 4000)) for first in (0, 10_000)]
+    messages = [{"role": "user", "content": texts[0]}, {"role": "assistant", "content": "Short."}, {"role": "user", "content": texts[1]}]
+    gateway.client().chat.completions.create(model=model, messages=messages)
+    asked = json.dumps(providers[model].last.json, ensure_ascii=False)
+    places = [asked.find(json.dumps(text, ensure_ascii=False)[1:-1]) for text in (texts[0], "Short.", texts[1])]
+    assert -1 not in places and places == sorted(places)
+
+
 def test_retry_after_reaches_the_client(gateway):
     for model in ("openai/rate-limited", "anthropic/rate-limited"):
         with pytest.raises(openai.RateLimitError) as raised:

@@ -123,15 +123,14 @@ impl Exchange {
                 attempt.tell_cost(info);
             }
         });
-        let body = outgoing.body.as_deref();
-        let length = match (body, wanted) {
-            (Some(body), _) => body.len(),
-            (None, Wanted::Posted(asked)) => asked.body.len(),
-            (None, Wanted::Stored(_)) => 0,
+        let client = match wanted {
+            Wanted::Posted(asked) => asked.body.text(),
+            Wanted::Stored(_) => "",
         };
-        put(&outgoing, method, scheme, length, headers);
-        if let Some(body) = body.filter(|_| with_body) {
-            host::set_body(Half::Request, body);
+        let pieces = outgoing.pieces(client);
+        put(&outgoing, method, scheme, pieces.iter().map(|piece| piece.len()).sum(), headers);
+        if with_body && outgoing.body.is_some() {
+            host::set_body_of(Half::Request, &pieces);
         }
         let awaiting = attempt.streams();
         Ok(Self {

@@ -75,6 +75,19 @@ pub fn set_body(half: Half, bytes: &[u8]) {
     log_failure("set_buffer", hostcalls::set_buffer(half.buffer(), 0, usize::MAX, bytes));
 }
 
+/// Puts these pieces, one behind the other, in the place of the bytes in Envoy's buffer.
+pub fn set_body_of(half: Half, pieces: &[&[u8]]) {
+    let mut start = 0;
+    for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+        // Behind the buffer's end, Envoy appends.
+        log_failure("set_buffer", hostcalls::set_buffer(half.buffer(), start, usize::MAX, piece));
+        start += piece.len();
+    }
+    if start == 0 {
+        set_body(half, &[]);
+    }
+}
+
 /// Answers the client with JSON.
 pub fn respond(status: u16, headers: &[(&str, &str)], body: &[u8]) {
     let mut all = vec![("content-type", "application/json")];

@@ -29,8 +29,7 @@ use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
 use dragoman_core::dialect::{StreamDecoder, no_embeddings, screen, screen_embeddings};
 use dragoman_core::error::Error;
-use dragoman_core::json::escaped;
-use dragoman_core::json::{Json, Str};
+use dragoman_core::json::{Json, Str, escaped, splice};
 use dragoman_core::openai::{
     Body, ChatRequest, ChunkWriter, CompletionWriter, EmbeddingWriter, EmbeddingsRequest,
 };
@@ -145,7 +144,15 @@ impl Case {
                     if hub || self.file("env.json").is_some() {
                         outcome.insert("head.json", head(&outgoing)?);
                     }
-                    outcome.insert("native.json", outgoing.body.unwrap_or_else(|| exchange.request.to_vec()));
+                    outcome.insert("native.json", exchange.sent(&outgoing));
+                    // With every string in a piece of its own the same is sent.
+                    splice::mark_from(1);
+                    let again = exchange.begin();
+                    splice::mark_from(splice::LONG);
+                    let (_, again) = again.map_err(|error| error.message)?;
+                    if exchange.sent(&again) != exchange.sent(&outgoing) {
+                        return Err("what is sent in pieces is something else".to_owned());
+                    }
                 }
                 Err(error) => {
                     outcome.insert("error.json", failure_for(&error, endpoint));
@@ -280,6 +287,11 @@ impl<'c> Exchange<'c> {
         };
         let body = Body::read(self.request.to_vec())?;
         Attempt::begin(Rc::clone(&self.target), &Request::new(self.endpoint, body), &world)
+    }
+
+    /// The body that the provider gets.
+    fn sent(&self, outgoing: &Outgoing) -> Vec<u8> {
+        outgoing.pieces(&String::from_utf8_lossy(self.request)).concat()
     }
 
     /// What the client gets for a reply that comes in these pieces.

@@ -8,7 +8,7 @@ use crate::client::{Endpoint, Request};
 use crate::config::Target;
 use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
 use crate::error::Error;
-use crate::json::{Json, Str, escaped};
+use crate::json::{Json, Str, escaped, splice};
 use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
 use crate::provider::Auth;
 use crate::provider::auth::{Outgoing, authorize};
@@ -47,6 +47,7 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
         path: String::new(),
         headers: Vec::with_capacity(8),
         body: None,
+        spliced: splices(target, asked),
     };
     let mut body = Vec::new();
     let said = say(target, asked, &model, world, &mut body)?;
@@ -103,6 +104,11 @@ fn say(
     }
 }
 
+/// Whether the client's long strings go on without a copy. A signature covers a body that is at hand.
+fn splices(target: &Target, asked: &Request) -> bool {
+    asked.endpoint == Endpoint::Chat && !matches!(target.provider.auth, Auth::SigV4 { .. })
+}
+
 /// The provider's own id of the response that a request goes on from.
 fn previous(target: &Target, asked: &Request, world: &World<'_>) -> Result<Option<String>, Error> {
     let Some(id) = asked.previous() else { return Ok(None) };
@@ -137,6 +143,7 @@ pub(super) fn fetch(target: &Target, asked: &Stored, world: &World<'_>) -> Resul
         path: whole,
         headers: Vec::with_capacity(8),
         body: Some(Vec::new()),
+        spliced: false,
     };
     headers(target, &mut outgoing.headers, world)?;
     authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
@@ -164,7 +171,12 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let passes = asked.endpoint == Endpoint::Chat
         && !matches!(provider.auth, Auth::SigV4 { .. })
         && provider.dialect.passes(&request, target);
-    if !passes {
+    if !passes && splices(target, asked) {
+        // What is not in long strings is little.
+        let long: usize = asked.body.long_strings().map(|text| splice::saved(text.len())).sum();
+        body.reserve((asked.body.len() + 256).saturating_sub(long));
+        splice::splicing(asked.body.text(), || provider.dialect.encode(&request, target, body))?;
+    } else if !passes {
         body.reserve(asked.body.len() + 256);
         provider.dialect.encode(&request, target, body)?;
     }

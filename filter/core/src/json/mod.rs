@@ -9,6 +9,7 @@ mod cursor;
 mod lanes;
 mod notes;
 mod out;
+pub mod splice;
 
 pub use cursor::{Cursor, MAX_DEPTH};
 pub use notes::{Long, Notes, Words};

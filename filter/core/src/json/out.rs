@@ -1,7 +1,7 @@
 //! The writer: JSON spliced into a byte buffer.
 
 use super::lanes::plain_end;
-use super::{Json, Str};
+use super::{Json, Str, splice};
 
 /// Writes JSON into a byte buffer. Commas put themselves: before a key or value unless it is the first.
 pub trait Out {
@@ -67,13 +67,17 @@ impl Out for Vec<u8> {
 
     fn raw(&mut self, text: &str) {
         comma(self);
-        self.extend_from_slice(text.as_bytes());
+        if !splice::marked(text, self) {
+            self.extend_from_slice(text.as_bytes());
+        }
     }
 
     fn token(&mut self, token: Str<'_>) {
         comma(self);
         self.push(b'"');
-        self.extend_from_slice(token.raw().as_bytes());
+        if !splice::marked(token.raw(), self) {
+            self.extend_from_slice(token.raw().as_bytes());
+        }
         self.push(b'"');
     }
 

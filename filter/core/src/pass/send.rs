@@ -90,7 +90,7 @@ pub fn send(
         path.push_str(&way.query);
     }
     let authority = target.address.authority();
-    let mut outgoing = Outgoing { authority, path, headers, body: Some(body.to_vec()) };
+    let mut outgoing = Outgoing { authority, path, headers, body: Some(body.to_vec()), spliced: false };
     authorize(target, &mut outgoing, env, tokens, now)?;
     let key = shown_key(&outgoing, target.provider.auth).map(str::to_owned);
     Ok(Sent { authority: outgoing.authority, path: outgoing.path, headers: outgoing.headers, key })

@@ -7,6 +7,7 @@ pub mod sigv4;
 use super::Auth;
 use crate::config::{Setting, Target};
 use crate::error::Error;
+use crate::json::splice;
 
 /// Looks an environment variable up.
 pub type Env<'e> = dyn Fn(&str) -> Option<String> + 'e;
@@ -25,6 +26,20 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// The body; `None` where the client's own goes on as it is.
     pub body: Option<Vec<u8>>,
+    /// Whether the body is in pieces: long strings of the client's own are only marked in it.
+    pub spliced: bool,
+}
+
+impl Outgoing {
+    /// The body in pieces, of which some are of the client's own body.
+    #[must_use]
+    pub fn pieces<'a>(&'a self, client: &'a str) -> Vec<&'a [u8]> {
+        match &self.body {
+            None => vec![client.as_bytes()],
+            Some(body) if self.spliced => splice::pieces(body, client),
+            Some(body) => vec![body],
+        }
+    }
 }
 
 /// Adds `target`'s credential to a request. `now` is in Unix seconds.
@@ -121,6 +136,7 @@ mod tests {
             path: format!("/model/{}/converse-stream", ARN.replace(':', "%3A").replace('/', "%2F")),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: Some(br#"{"messages":[]}"#.to_vec()),
+            spliced: false,
         };
         let env = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
