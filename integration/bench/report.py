@@ -8,6 +8,8 @@ from __future__ import annotations
 import pathlib
 import re
 
+from . import goals
+
 BEGIN = "<!-- bench:begin (made by `make bench-readme` from integration/bench/recorded.json) -->"
 END = "<!-- bench:end -->"
 
@@ -108,6 +110,22 @@ def _across(run: dict, growth: dict, title: str, show) -> tuple[list[str], list[
     return [title, *growth], rows
 
 
+def goal_table(run: dict) -> tuple[list[str], list[list[str]]]:
+    rows = [[goal, limit, figure, "yes" if reached else "no"] for goal, limit, figure, reached in goals.rows(run)]
+    return ["Goal", "limit", "reached figure", "reached"], rows
+
+
+def profile_table(run: dict) -> tuple[list[str], list[list[str]]]:
+    """Where a request's CPU goes, by samples; why what is not reached isn't."""
+    rows = []
+    for item, lines in run.get("profile", {}).items():
+        for name, line in lines.items():
+            parts = [_number(line[part]) for part in ("cpu_us", "kernel_us", "envoy_us", "wasm_us")]
+            calls = [str(line[kind]) if line[kind] else "–" for kind in ("callbacks", "host_calls")]
+            rows.append([f"{item}: {run['contenders'].get(name, name)}", *parts, *calls])
+    return ["CPU µs of a request", "all", "kernel", "Envoy and V8's runtime", "wasm", "callbacks", "host calls"], rows
+
+
 def about(run: dict) -> list[str]:
     """The machine and how to read the numbers, one sentence per line."""
     machine = run["machine"]
@@ -137,13 +155,15 @@ def refusals(run: dict) -> list[str]:
 
 
 def terminal(run: dict) -> str:
-    parts = ["\n".join(_plain(head, rows)) for head, rows in [cpu_table(run), *_detail_tables(run)] if rows]
+    tables = [cpu_table(run), goal_table(run), profile_table(run), *_detail_tables(run)]
+    parts = ["\n".join(_plain(head, rows)) for head, rows in tables if rows]
     return "\n\n".join([*parts, "\n".join([*about(run), *refusals(run)])])
 
 
 def markdown(run: dict) -> str:
     """Everything, for the benchmark's own page."""
-    parts = ["\n".join(_markdown(head, rows)) for head, rows in [cpu_table(run), *_detail_tables(run)] if rows]
+    tables = [cpu_table(run), goal_table(run), profile_table(run), *_detail_tables(run)]
+    parts = ["\n".join(_markdown(head, rows)) for head, rows in tables if rows]
     notes = [*about(run), *(f"- {line}" for line in refusals(run))]
     return "\n\n".join(["\n".join(about(run)), *parts, "\n".join(notes[len(about(run)) :])]).strip()
 
@@ -151,7 +171,9 @@ def markdown(run: dict) -> str:
 def short(run: dict) -> str:
     """The front page's table."""
     head, rows = cpu_table(run, SHORT)
-    return "\n".join([*_markdown(head, rows), "", *about(run), "All tables and how to repeat them: [integration/bench](integration/bench/README.md)."])
+    goals_head, goals_rows = goal_table(run)
+    goals_part = ["What was aimed at, and what is reached:", "", *_markdown(goals_head, goals_rows), ""] if goals_rows else []
+    return "\n".join([*_markdown(head, rows), "", *goals_part, *about(run), "Where the time goes, all tables, and how to repeat them: [integration/bench](integration/bench/README.md)."])
 
 
 def insert(page: pathlib.Path, text: str) -> bool:

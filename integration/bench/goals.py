@@ -1,0 +1,122 @@
+"""What the speed of Dragoman is judged by: each goal with the figure that a run reached, and whether that is enough.
+
+Owns the goals' wording and arithmetic; reads nothing but a run's JSON. A figure that the run doesn't have is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+Row = tuple[str, str, str, bool]
+"""The goal, its limit, the figure, and whether it is reached."""
+
+
+def rows(run: dict) -> Iterator[Row]:
+    for find in (_beside_native, _beside_each_other, _streams, _beside_others, _bodies, _ladder, _many_streams, _routes, _metering):
+        yield from find(run)
+
+
+def _line(run: dict, item: str, name: str) -> dict:
+    return run.get("items", {}).get(item, {}).get(name, {})
+
+
+def _at_most(goal: str, value: float | None, limit: float, show: Callable[[float], str]) -> Iterator[Row]:
+    if value is not None:
+        yield goal, f"≤ {show(limit)}", show(value), value <= limit
+
+
+def _at_least(goal: str, value: float | None, limit: float, show: Callable[[float], str]) -> Iterator[Row]:
+    if value is not None:
+        yield goal, f"≥ {show(limit)}", show(value), value >= limit
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}×" if value < 10 else f"{value:,.0f}×"
+
+
+def _us(value: float) -> str:
+    return f"{value:.1f} µs"
+
+
+def _share(a: float | None, b: float | None) -> float | None:
+    return a / b if a is not None and b else None
+
+
+def _beside_native(run: dict) -> Iterator[Row]:
+    for item in ("anthropic/small", "anthropic/large", "openai/small", "openai/large"):
+        native = _line(run, item, "native").get("added_us")
+        for name, limit, title in (("roles", 0.5, "gateway + upstream"), ("inline", 1 / 3, "inline")):
+            share = _share(_line(run, item, name).get("added_us"), native)
+            yield from _at_most(f"{item}: what {title} adds, of what the native transcoder adds", share, limit, _times)
+
+
+def _beside_each_other(run: dict) -> Iterator[Row]:
+    for size in ("small", "large"):
+        share = _share(_line(run, f"openai/{size}", "roles").get("added_us"), _line(run, f"anthropic/{size}", "roles").get("added_us"))
+        yield from _at_most(f"{size}: what OpenAI to OpenAI adds, of what OpenAI to Anthropic adds", share, 0.6, _times)
+
+
+def _streams(run: dict) -> Iterator[Row]:
+    for item, limit, title in (("anthropic/stream", 2.5, "together"), ("anthropic/stream-alone", 10.0, "alone")):
+        added = _line(run, item, "roles").get("added_us")
+        yield from _at_most(f"stream, events arrive {title}: added per event", None if added is None else added / 200, limit, _us)
+    share = _share(_line(run, "anthropic/stream", "roles").get("added_us"), _line(run, "anthropic/stream", "native").get("added_us"))
+    yield from _at_most("stream: added, of what the native transcoder adds", share, 0.1, _times)
+    first = run.get("paced", {}).get("dragoman", {}).get("first_token_added_p99_us")
+    yield from _at_most("stream: time to first token added at p99", first, 500.0, _us)
+
+
+def _beside_others(run: dict) -> Iterator[Row]:
+    mine = _line(run, "anthropic/small", "dragoman").get("cpu_us")
+    for name, limit, title in (("litellm", 80.0, "LiteLLM's CPU"), ("portkey", 8.0, "Portkey's CPU")):
+        yield from _at_least(f"small: {title}, of Dragoman's", _share(_line(run, "anthropic/small", name).get("cpu_us"), mine), limit, _times)
+
+
+def _bodies(run: dict) -> Iterator[Row]:
+    yield from _at_most("110 KB of text, of bare Envoy's cost", _line(run, "anthropic/large", "roles").get("ratio"), 2.2, _times)
+    sizes = [(int(size), lines["roles"]["cpu_us"]) for size, lines in run.get("growth", {}).get("body", {}).items() if "roles" in lines]
+    if len(sizes) > 2:
+        (small, cheap), (middle, dearer), (large, dearest) = sizes[0], sizes[-2], sizes[-1]
+        slope = _share((dearest - dearer) / (large - middle), (dearer - cheap) / (middle - small))
+        yield from _at_most("a further byte of 4 MB, of what one of 1 MB costs", slope, 1.5, _times)
+    inside = run.get("inside", {})
+    if "anthropic/image" in inside:
+        image, small = inside["anthropic/image"], inside["anthropic/small"]
+        yield from _at_most("an image's growth of the module's memory, of its body", (image["memory"] - small["memory"]) / image["body"], 2.0, _times)
+
+
+def _ladder(run: dict) -> Iterator[Row]:
+    added = run.get("ladder", {}).get("16", {}).get("dragoman", {}).get("added_p99_us")
+    yield from _at_most("22 ms provider, 16 at a time: added at p99", added, 300.0, _us)
+
+
+def _many_streams(run: dict) -> Iterator[Row]:
+    lines = run.get("growth", {}).get("streams", {}).get("1000", {})
+    if "dragoman" not in lines or "bare" not in lines:
+        return
+    mine, bare = lines["dragoman"], lines["bare"]
+    yield from _at_most("1,000 streams: errors", mine["errors"], 0, lambda value: f"{value:.0f}")
+    growth = ((mine["peak_kb"] - mine["before_kb"]) - (bare["peak_kb"] - bare["before_kb"])) / 1000
+    yield from _at_most("1,000 streams: memory for each, over bare Envoy's", growth, 40, lambda value: f"{value:.0f} KB")
+
+
+def _routes(run: dict) -> Iterator[Row]:
+    routes = run.get("growth", {}).get("routes", {})
+    few, many = routes.get("10", {}).get("dragoman"), routes.get("1000", {}).get("dragoman")
+    if few and many:
+        yield from _at_most("1,000 routes, of the cost with 10", _share(many["cpu_us"], few["cpu_us"]), 1.1, _times)
+        yield from _at_most("1,000 routes: ready after", many.get("ready_s"), 10.0, lambda value: f"{value:.1f} s")
+        each = (many["memory_mb"] - few["memory_mb"]) * 1024 / 990
+        yield from _at_most("memory for each route", each, 100, lambda value: f"{value:.0f} KB")
+
+
+def _metering(run: dict) -> Iterator[Row]:
+    inside = run.get("inside", {}).get("anthropic/small", {})
+    yield from _at_most("metering, for each request", inside.get("metering_us"), 5.0, _us)
+    requests = run.get("growth", {}).get("requests", {})
+    first, last = requests.get("1000", {}).get("dragoman"), requests.get("100000", {}).get("dragoman")
+    if first and last:
+        yield from _at_most("series after 100,000 requests, of those after 1,000", _share(last["series"], first["series"]), 1.0, _times)
+
+
+__all__ = ["rows"]
