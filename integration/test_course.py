@@ -355,8 +355,9 @@ class TestFallbacks:
         with run(models(stands), {"num_retries": 0, "fallbacks": [{"first": ["third"]}]}) as running:
             stands["a"].then(failure(500))
             stands["b"].then(MESSAGE)
-            reply = ask(running, listed)
+            reply = ask(running, listed, fastest_response=True)
             assert (reply.status_code, asked(stands), counts(reply)) == (200, "ab", ("0", "1")), reply.text
+            assert not [name for name in "ab" if "fastest_response" in stands[name].last.json]
             assert (reply.json()["choices"][0]["message"]["content"], reply.headers["x-litellm-model-group"]) == ("Salut", "second")
             assert [stands[name].last.json["model"] for name in "ab"] == ["first", "second"]
             for room in stands.values():

@@ -134,6 +134,7 @@ pub const GATEWAY_ONLY: &[&str] = &[
     "mock_testing_fallbacks",
     "num_retries",
     "max_retries",
+    "fastest_response",
     "retry_policy",
     "cooldown_time",
     "allowed_model_region",
