@@ -354,3 +354,82 @@ def test_fact_20_what_no_reply_announces_is_tried_again_on_a_tail_whose_reply_is
         answer = post(envoy)
     assert (answer.status_code, answer.json()) == (200, {"fine": True})
     assert (len(first.requests), len(second.requests)) == (1 if failure else 0, 1)
+
+
+WON = b"HTTP/1.1 200 Fine\r\ncontent-length: 4\r\n\r\nfine"
+
+
+def hedging(providers: tuple[Scripted, ...], words: str = "up") -> Envoy:
+    """Attempts walk three addresses."""
+    names = ["one", "two", "three"]
+    policy = retries("reset,connect-failure", walk=True)
+    members = [cluster(name, each.port, target=name) for name, each in zip(names, providers, strict=True)]
+    return Envoy(bootstrap([probe("gate hedge")], [aggregate("all", names, [probe(words)]), *members], policy))
+
+
+def hedged(envoy: Envoy) -> tuple[int, str]:
+    answer = post(envoy)
+    return answer.status_code, answer.text
+
+
+def requests(providers: tuple[Scripted, ...]) -> list[int]:
+    return [len(each.requests) for each in providers]
+
+
+def test_fact_21_a_soft_timeout_starts_another_attempt_and_whose_head_comes_first_wins(providers):
+    first, second, third = providers
+    first.then(raw_reply(STALL))
+    second.then(raw_reply(WON))
+    with hedging(providers) as envoy:
+        assert hedged(envoy) == (200, "fine")
+        first.wait_for_departures(1)
+        # The first wins where it is the first to answer, however late.
+        begun = threading.Event()
+        first.then(raw_reply(Until(begun), WON))
+        second.then(raw_reply(STALL))
+        waiter = threading.Thread(target=lambda: second.wait_for_requests(2) and begun.set())
+        waiter.start()
+        assert hedged(envoy) == (200, "fine")
+        second.wait_for_departures(1)
+        waiter.join()
+        # Before the timeout there is only one.
+        first.then(raw_reply(WON))
+        assert hedged(envoy) == (200, "fine")
+    assert requests(providers) == [3, 2, 0]
+
+
+@pytest.mark.parametrize("loser", [0, 1], ids=["the first", "the second"])
+def test_fact_22_a_reset_while_others_run_is_dropped(providers, loser):
+    winner, last = providers[1 - loser], providers[2]
+    begun, lost = threading.Event(), threading.Event()
+    providers[loser].then(raw_reply(Until(begun), RESET))
+    winner.then(raw_reply(Until(lost), WON))
+    last.then(raw_reply(STALL))
+
+    def follow() -> None:
+        providers[1].wait_for_requests(1)
+        begun.set()
+        # The one that comes instead of the second, or at the second's own timeout.
+        last.wait_for_requests(1)
+        lost.set()
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    with hedging(providers) as envoy:
+        assert hedged(envoy) == (200, "fine")
+        last.wait_for_departures(1)
+        follower.join()
+    assert requests(providers) == [1, 1, 1]
+
+
+def test_fact_23_an_attempt_that_a_filter_holds_back_can_be_woken_when_the_others_have_failed(providers):
+    first, second, third = providers
+    begun = threading.Event()
+    first.then(raw_reply(Until(begun), RESET))
+    second.then(raw_reply(WON))
+    with hedging(providers, "up park:two wake watch-end") as envoy:
+        waiter = threading.Thread(target=lambda: envoy.wait_for_log("up on_http_request_headers", 2) and begun.set())
+        waiter.start()
+        assert hedged(envoy) == (200, "fine")
+        waiter.join()
+    assert requests(providers) == [1, 1, 0]

@@ -2,7 +2,7 @@
 //!
 //! The configuration is `name action action ...`. Shares no code with Dragoman: what is pinned here is Envoy.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use log::warn;
 use proxy_wasm::hostcalls;
@@ -17,6 +17,8 @@ proxy_wasm::main! {{
 thread_local! {
     /// What the last stream of this VM left here.
     static SHARED: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The attempt that waits to be woken by another one's end.
+    static PARKED: Cell<u32> = const { Cell::new(0) };
 }
 
 #[derive(Default)]
@@ -44,8 +46,8 @@ impl RootContext for Root {
         true
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { words: self.words.clone(), holding: false }))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { id, words: self.words.clone(), holding: false, parked: false }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -63,9 +65,12 @@ impl Root {
 const ROUND: u32 = 50;
 
 struct Stream {
+    id: u32,
     words: Vec<String>,
     /// Whether the response's head waits for its body.
     holding: bool,
+    /// Whether the request waits for another attempt's end.
+    parked: bool,
 }
 
 impl Stream {
@@ -128,6 +133,14 @@ impl Context for Stream {
         if self.does("watch-end") {
             warn!("probe: {} on_done", self.name());
         }
+        if self.parked {
+            PARKED.set(0);
+        } else if self.does("wake")
+            && PARKED.get() != 0
+            && hostcalls::set_effective_context(PARKED.take()).is_ok()
+        {
+            let _ = hostcalls::resume_http_request();
+        }
         true
     }
 }
@@ -160,6 +173,22 @@ impl HttpContext for Stream {
             let path = vec!["xds", "upstream_host_metadata", "filter_metadata", "probe", "target"];
             self.tell("x-probe-target", self.get_property(path));
         }
+        if self.does("watch-end") {
+            warn!("probe: {} on_http_request_headers", self.name());
+        }
+        if self.does("hedge") {
+            self.set_http_request_header("x-envoy-upstream-rq-per-try-timeout-ms", Some("300"));
+            self.set_http_request_header("x-envoy-hedge-on-per-try-timeout", Some("true"));
+            self.set_http_request_header("x-envoy-max-retries", Some("2"));
+        }
+        if let Some(target) = self.argument("park") {
+            let path = vec!["xds", "upstream_host_metadata", "filter_metadata", "probe", "target"];
+            if self.get_property(path).as_deref() == Some(target.as_bytes()) {
+                self.parked = true;
+                PARKED.set(self.id);
+                return Action::Pause;
+            }
+        }
         if let Some(name) = self.argument("env") {
             self.tell("x-probe-env", std::env::var(name).ok().map(String::into_bytes));
         }
@@ -173,9 +202,6 @@ impl HttpContext for Stream {
         if self.does("hear") {
             self.tell("x-probe-state", self.get_property(vec!["filter_state", "wasm.said"]));
             self.tell("x-probe-memory", Some(SHARED.with_borrow(|shared| shared.clone().into_bytes())));
-        }
-        if self.does("watch-end") {
-            warn!("probe: {} on_http_request_headers", self.name());
         }
         // The first pass of a request takes one cluster, what a redirect has made of it the other.
         if let (Some(first), Some(again)) = (self.argument("first"), self.argument("again")) {
@@ -198,7 +224,7 @@ impl HttpContext for Stream {
         if self.does("watch-body") {
             warn!("probe: {} on_http_request_body", self.name());
         }
-        if !end {
+        if !end || (self.parked && PARKED.get() == self.id) {
             return Action::Pause;
         }
         if self.does("hold") {
