@@ -288,6 +288,21 @@ def test_a_stream_tells_its_cost_where_that_is_asked_for(telling, script, model)
     assert round(told["cost"] * 1e9) == told["prompt_tokens"] * rates[0] + told["completion_tokens"] * rates[1]
 
 
+@pytest.mark.parametrize("model", ["gpt", "script-claude"], ids=["translated", "as it is"])
+def test_a_stream_of_anthropics_messages_tells_its_cost_too(telling, script, model):
+    usage = {"output_tokens": 3}
+    end = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}, {"type": "message_stop"}]
+    script.then(stream_reply(*CLAUDE_HALF, *end))
+    answer = ask(telling, model, "/v1/messages", stream=True, max_tokens=64)
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    (told,) = (event["usage"] for event in events if event["type"] == "message_delta")
+    (began,) = (event["message"]["usage"] for event in events if event["type"] == "message_start")
+    counts, rates = (1, GPT) if model == "gpt" else (9, CLAUDE)
+    assert round(told["cost"] * 1e9) == counts * rates[0] + told["output_tokens"] * rates[1]
+    assert told["output_tokens"] == 3 and "cost" not in began
+    assert events[-1] == {"type": "message_stop"}
+
+
 def test_a_failed_attempt_that_is_billed_counts_for_its_provider(providers, script):
     """Claude has read the prompt and then fails, before the client has seen anything: gpt-4o answers, both are paid."""
     models = [

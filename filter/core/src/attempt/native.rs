@@ -1,11 +1,13 @@
 //! A stream in the client's own language that is not OpenAI's chat: bytes pass event by event, while each is read for what
 //! it tells of the reply. Where the framing is another, events are put into the client's.
 
+use std::cell::Cell;
+
 use super::{Attempt, Step};
 use crate::client::Endpoint;
 use crate::dialect::{Native, StreamDecoder};
 use crate::error::Error;
-use crate::meter::{Seen, Usage, Witness};
+use crate::meter::{Price, Seen, Usage, Witness};
 use crate::openai::{Piece, Sink, Start};
 use crate::wire::events::{Events, Fate};
 use crate::wire::{self, Framer, Framing};
@@ -24,13 +26,18 @@ pub(super) struct NativeStream {
     waiting: Vec<u8>,
 }
 
-/// Nobody reads what a reply that passes says; what it tells of itself is seen on the way here.
-struct Nobody;
+/// Nobody reads what a reply that passes says but what it costs; what it tells of itself is seen on the way here.
+#[derive(Default)]
+struct Nobody {
+    cost: Cell<Option<u64>>,
+}
 
-impl Sink for Nobody {
+impl Sink for &Nobody {
     fn start(&mut self, _start: Start<'_>) {}
     fn piece(&mut self, _choice: u32, _piece: Piece<'_>) {}
-    fn usage(&mut self, _usage: Usage) {}
+    fn usage(&mut self, usage: Usage) {
+        self.cost.set(usage.cost);
+    }
 }
 
 impl NativeStream {
@@ -53,17 +60,24 @@ impl NativeStream {
         bytes: &[u8],
         end: bool,
         seen: &mut Seen,
+        price: Option<&Price>,
         seal: Option<&dyn Fn(&str) -> String>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let Self { native, decoder, framer, events, quiet, .. } = self;
-        let sink = &mut Witness { sink: &mut Nobody, seen, price: None };
+        let nobody = Nobody::default();
+        let sink = &mut Witness { sink: &mut &nobody, seen, price };
         let Some(events) = events else {
             let mut each = |frame: crate::wire::Frame<'_>| {
                 decoder.frame(frame, sink)?;
                 *quiet &= native.prelude(frame.data);
                 if let Some(event) = native.event(frame) {
-                    out.extend_from_slice(event.as_bytes());
+                    let event = event.as_bytes();
+                    let data = wire::events::data(event);
+                    let text = std::str::from_utf8(data).ok();
+                    let told = nobody.cost.take().and_then(|cost| native.with_cost(text?, cost));
+                    let told = told.and_then(|told| wire::events::with_data(event, data, &told));
+                    out.extend_from_slice(told.as_deref().unwrap_or(event));
                 }
                 Ok(())
             };
@@ -82,7 +96,8 @@ impl NativeStream {
             let Ok(text) = std::str::from_utf8(data) else { return Fate::Pass };
             *quiet = *quiet && (text.is_empty() || native.prelude(text));
             let amended = seal.and_then(|sealed| native.amend_event(text, sealed));
-            match amended.and_then(|amended| wire::events::with_data(event, data, &amended)) {
+            let told = || native.with_cost(text, nobody.cost.take()?);
+            match amended.or_else(told).and_then(|amended| wire::events::with_data(event, data, &amended)) {
                 Some(bytes) => Fate::Replace(bytes),
                 None => Fate::Pass,
             }
@@ -108,10 +123,13 @@ impl Attempt {
         let mut elsewhere = Seen::default();
         let stored = self.endpoint == Endpoint::Stored;
         let seen = if stored { &mut elsewhere } else { &mut self.seen };
-        let told = stream.read(bytes, end, seen, sealed, &mut out);
+        let info = self.told.clone();
+        let price = info.as_ref().and_then(|info| info.price.as_ref());
+        let told = stream.read(bytes, end, seen, price, sealed, &mut out);
         let told = told.and_then(|()| match end {
             true if !stream.decoder.done() => {
-                stream.decoder.end(&mut Witness { sink: &mut Nobody, seen: &mut self.seen, price: None })
+                let nobody = Nobody::default();
+                stream.decoder.end(&mut Witness { sink: &mut &nobody, seen: &mut self.seen, price: None })
             }
             _ => Ok(()),
         });

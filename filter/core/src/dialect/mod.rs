@@ -165,7 +165,13 @@ pub trait Native: Sync + std::fmt::Debug {
         None
     }
 
-    /// The same for a whole reply.
+    /// What the data of an event must read instead where its usage tells the client what it costs, in nanodollars. `None`
+    /// where that is not told in it.
+    fn with_cost(&self, _data: &str, _cost: u64) -> Option<String> {
+        None
+    }
+
+    /// The same as [`Self::amend_event`] for a whole reply.
     fn amend_whole(&self, _text: &str, _sealed: &dyn Fn(&str) -> String) -> Option<String> {
         None
     }

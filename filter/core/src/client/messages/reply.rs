@@ -5,7 +5,7 @@
 
 use crate::client::Seed;
 use crate::json::{Cursor, Json, Kind, Out, Str, escaped};
-use crate::meter::Usage;
+use crate::meter::{Usage, dollars};
 use crate::openai::{Finish, FinishReason, Start};
 
 /// A reply's head: id and model, as spellings.
@@ -123,6 +123,10 @@ pub(super) fn write_usage(usage: Option<Usage>, out: &mut Vec<u8>) {
         out.open(b'{');
         out.field_number("thinking_tokens", thinking);
         out.close(b'}');
+    }
+    if let Some(cost) = usage.cost {
+        out.key("cost");
+        out.raw(&dollars(cost));
     }
     out.close(b'}');
 }

@@ -13,6 +13,7 @@ use crate::dialect::{Asked, Native, StreamDecoder};
 use crate::error::Error;
 use crate::json::{Cursor, FromJson, Json, Kind, Out, Str};
 use crate::json_view;
+use crate::meter::dollars;
 use crate::openai::params::GATEWAY_ONLY;
 use crate::openai::{Param, Sink};
 use crate::wire::{Frame, FrameKind};
@@ -63,6 +64,17 @@ impl Native for Anthropic {
 
     fn stream(&self) -> Box<dyn StreamDecoder> {
         Box::<stream::Events>::default()
+    }
+
+    /// Where LiteLLM tells it (`include_cost_in_streaming_usage`): in the last counts only.
+    fn with_cost(&self, data: &str, cost: u64) -> Option<String> {
+        let event = Json::trusted(data);
+        event.field("type").and_then(Json::as_str).filter(|kind| kind.is("message_delta"))?;
+        let usage = event.field("usage")?.text();
+        let (before, after) = data.split_once(usage)?;
+        let inside = usage.strip_suffix('}')?;
+        let comma = if inside.trim_end().ends_with('{') { "" } else { "," };
+        Some(format!("{before}{inside}{comma}\"cost\":{}}}{after}", dollars(cost)))
     }
 
     /// Bedrock packs each event into another, without the name that clients look for.
