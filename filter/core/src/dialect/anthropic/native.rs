@@ -77,6 +77,13 @@ impl Native for Anthropic {
         Some(format!("{before}{inside}{comma}\"cost\":{}}}{after}", dollars(cost)))
     }
 
+    /// Nothing is said yet when a message and its first block begin.
+    fn prelude(&self, data: &str) -> bool {
+        let kind = Json::trusted(data).field("type").and_then(Json::as_str);
+        let quiet = ["message_start", "ping", "content_block_start"];
+        kind.is_some_and(|kind| quiet.iter().any(|known| kind.is(known)))
+    }
+
     /// Bedrock packs each event into another, without the name that clients look for.
     fn event(&self, frame: Frame<'_>) -> Option<String> {
         let text = match Json::trusted(frame.data).field("bytes").and_then(Json::as_str) {
