@@ -31,6 +31,25 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Adds what another reply has used.
+    pub fn add(&mut self, other: &Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        for (mine, its) in [
+            (&mut self.cached, other.cached),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.audio_input, other.audio_input),
+            (&mut self.audio_output, other.audio_output),
+            (&mut self.image_input, other.image_input),
+            (&mut self.image_output, other.image_output),
+            (&mut self.cost, other.cost),
+        ] {
+            *mine = its.map_or(*mine, |its| Some(mine.unwrap_or(0).saturating_add(its)));
+        }
+    }
+
     /// All counts, by the names that they have in stats.
     pub fn by_type(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [

@@ -8,6 +8,7 @@ pub mod eventstream;
 pub mod json_array;
 pub mod ndjson;
 pub mod sse;
+pub mod websocket;
 
 use crate::error::Error;
 
