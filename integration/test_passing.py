@@ -10,13 +10,14 @@ import json
 import pathlib
 import socket
 import struct
+import zlib
 
 import openai
 import pytest
 from checks import assert_openai_error
 from conftest import MASTER_KEY, PROVIDER_KEY, SHAPES, start
 from gateway import HTTP
-from standins.scripted import Scripted, body_reply, json_reply, stream_reply
+from standins.scripted import Reply, Scripted, body_reply, json_reply, stream_reply
 from standins.wire import Answer, Request, StandIn
 
 TARGETS = {
@@ -165,6 +166,34 @@ def test_streams_and_failures_pass_and_are_counted(passing, provider):
     assert (answer.status_code, answer.json()) == (429, {"error": {"code": 429}})
 
 
+def test_bedrocks_own_stream_is_counted(passing, provider):
+    def message(name: str, payload: dict) -> bytes:
+        names = {":message-type": "event", ":event-type": name}
+        headers = b"".join(bytes([len(key)]) + key.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode() for key, value in names.items())
+        body = json.dumps(payload).encode()
+        head = struct.pack("!II", 16 + len(headers) + len(body), len(headers))
+        whole = head + struct.pack("!I", zlib.crc32(head)) + headers + body
+        return whole + struct.pack("!I", zlib.crc32(whole))
+
+    usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 9, "cacheReadInputTokens": 4}
+    stream = message("contentBlockDelta", {"delta": {"text": "usage"}}) + message("metadata", {"usage": usage})
+    provider.clear()
+    provider.then(Reply(200, (("content-type", "application/vnd.amazon.eventstream"),), (stream[:50], stream[50:-9], stream[-9:])))
+    before = passing.total("dragoman_tokens", dragoman_route="nova", dragoman_type="cached")
+    answer = ask(passing, "POST", "/bedrock/model/amazon.nova-lite-v1%3A0/converse-stream", json={"messages": []})
+    assert answer.content == stream
+    passing.wait_for_total("dragoman_tokens", before + 4, dragoman_route="nova", dragoman_type="cached")
+
+
+def test_lines_of_json_are_counted(passing, provider):
+    lines = b'{"event_type":"text-generation","text":"Hi"}\n{"event_type":"stream-end","response":{"meta":{"tokens":{"input_tokens":7,"output_tokens":2}}}}\n'
+    provider.clear()
+    provider.then(body_reply(lines, "application/stream+json"))
+    before = passing.total("dragoman_tokens", dragoman_route="ranks")
+    assert ask(passing, "POST", "/cohere/v1/chat", json={"message": "Hi", "stream": True}).content == lines
+    passing.wait_for_total("dragoman_tokens", before + 9, dragoman_route="ranks")
+
+
 def test_who_may_not_ask_is_told_so(passing, provider):
     provider.clear()
     for path in ("/v1/images/generations", "/anthropic/v1/models", "/v1/files", "/gemini/v1beta/models/x:generateContent?key=sk-wrong"):
@@ -249,6 +278,73 @@ class Echo(StandIn):
 
     async def answer(self, request: Request, answer: Answer) -> None:
         raise NotImplementedError
+
+
+class Session(Echo):
+    """A session of OpenAI's Realtime: it answers every text with a response, however its frames are."""
+
+    async def _connection(self, reader, writer) -> None:
+        usage = {
+            "total_tokens": 253,
+            "input_tokens": 132,
+            "output_tokens": 121,
+            "input_token_details": {"text_tokens": 119, "audio_tokens": 13, "cached_tokens": 64},
+            "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+        }
+
+        async def say(text: bytes, first: int = 0x81) -> None:
+            length = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text)) if len(text) < 1 << 16 else struct.pack("!BQ", 127, len(text))
+            writer.write(struct.pack("B", first) + length + text)
+            await writer.drain()
+
+        answered = self._answer = asyncio.Queue()
+        writer_done = asyncio.create_task(self._listen(reader, writer, answered))
+        while await answered.get():
+            await say(b"", 0x89)
+            await say(json.dumps({"type": "response.output_audio.delta", "delta": "A" * 200_000}).encode())
+            done = json.dumps({"type": "response.done", "response": {"id": "r", "usage": usage, "output": ["ä" * 50]}}, ensure_ascii=False).encode()
+            await say(done[:40], 0x01)
+            await say(b"ping", 0x89)
+            await say(done[40:50], 0x00)
+            await say(done[50:], 0x80)
+        await writer_done
+        writer.close()
+
+    async def _listen(self, reader, writer, answered: asyncio.Queue) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        key = next(line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+        writer.write(f"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n".encode())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                first, length = await reader.readexactly(2)
+                mask = await reader.readexactly(4)
+                text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(await reader.readexactly(length & 127)))
+                if first & 15 == 8:
+                    writer.write(struct.pack("BB", first, len(text)) + text)
+                    break
+                if first & 15 == 1:
+                    answered.put_nowait(True)
+        answered.put_nowait(False)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_spoken_is_counted(shape):
+    """The client is OpenAI's own SDK, on a WebSocket of its own."""
+    with Session() as session:
+        session.heads = []
+        params = {"model": "openai/gpt-realtime", "api_base": session.base + "/v1", "api_key": "os.environ/PROVIDER_KEY"}
+        config = {"model_list": [{"model_name": "rt", "litellm_params": params}], "general_settings": {"master_key": "os.environ/MASTER_KEY"}}
+        with start(shape, config) as gateway:
+            client = openai.OpenAI(base_url=gateway.base_url + "/v1", websocket_base_url=f"ws://{gateway.host}:{gateway.port}/v1", api_key=MASTER_KEY)
+            with client.realtime.connect(model="rt") as connection:
+                for _ in range(3):
+                    connection.response.create()
+                    assert [connection.recv().type for _ in range(2)] == ["response.output_audio.delta", "response.done"]
+            assert "sec-websocket-extensions" not in session.heads[0].lower()
+            for kind, tokens in {"input": 132, "output": 121, "cached": 64, "audio_input": 13, "audio_output": 91}.items():
+                gateway.wait_for_total("dragoman_tokens", 3 * tokens, dragoman_route="rt", dragoman_type=kind)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

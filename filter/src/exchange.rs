@@ -300,18 +300,9 @@ impl Exchange {
         self.attempt.seen().usage
     }
 
-    /// The attempt has gone without a reply's head: it failed, unless the client went first, whose stream is settled then.
+    /// The attempt has ended.
     pub fn gone(&self) {
-        let unanswered = ledger::attempt(self.stream, self.place, |tried| {
-            let unanswered = tried.status == 0 && tried.failure.is_none();
-            if unanswered {
-                tried.failure = Some(state::unanswered(tried, host::now() / 1_000_000));
-            }
-            tried.failure.filter(|_| unanswered)
-        });
-        if let Some(kind) = unanswered.flatten() {
-            state::failed(self.attempt.target(), kind, kind.status(), None);
-        }
+        gone(self.stream, self.place, self.attempt.target());
     }
 
     /// Keeps the ledger current. The clock is a host call: it is asked when the first output comes and at the end.
@@ -350,8 +341,22 @@ impl Drop for Exchange {
     }
 }
 
+/// An attempt that has ended without a reply's head has failed, unless the client went first, whose stream is settled then.
+pub fn gone(stream: u32, place: usize, target: &Target) {
+    let unanswered = ledger::attempt(stream, place, |tried| {
+        let unanswered = tried.status == 0 && tried.failure.is_none();
+        if unanswered {
+            tried.failure = Some(state::unanswered(tried, host::now() / 1_000_000));
+        }
+        tried.failure.filter(|_| unanswered)
+    });
+    if let Some(kind) = unanswered.flatten() {
+        state::failed(target, kind, kind.status(), None);
+    }
+}
+
 /// A provider's `retry-after` in milliseconds, where it is a number of seconds.
-fn retry_after(headers: &[(String, String)]) -> Option<u64> {
+pub fn retry_after(headers: &[(String, String)]) -> Option<u64> {
     let (_, value) = headers.iter().find(|(name, _)| name == "retry-after")?;
     value.trim().parse::<u64>().ok()?.checked_mul(1000)
 }
@@ -395,7 +400,8 @@ pub fn end_at_tail(stream: u32, traced: bool) -> Action {
     Action::Continue
 }
 
-fn apply(edits: &[Edit]) {
+/// Changes the reply's head.
+pub fn apply(edits: &[Edit]) {
     for (name, value) in edits {
         host::set_header(Half::Response, name, value.as_deref());
     }

@@ -48,22 +48,28 @@ const MAX_MODEL: usize = 256;
 /// rewrites them.
 #[derive(Clone, Copy, Debug)]
 pub struct Handover {
-    /// What the client asked for.
-    pub endpoint: Endpoint,
+    /// What the client asked for; nothing of that where the request passes.
+    pub endpoint: Option<Endpoint>,
     /// The gateway's context.
     pub stream: u32,
 }
 
+/// What stands for the endpoint of a request that passes.
+const PASSES: &str = "passes";
+
 impl Handover {
-    fn write(self) {
-        host::set_state(HANDOVER, &format!("{} {}", self.endpoint.name(), self.stream));
+    /// Hands over.
+    pub fn write(self) {
+        let endpoint = self.endpoint.map_or(PASSES, Endpoint::name);
+        host::set_state(HANDOVER, &format!("{endpoint} {}", self.stream));
     }
 
     /// What the gateway of this stream has handed over.
     pub fn read() -> Option<Self> {
         let state = host::state(HANDOVER_STATE)?;
         let (name, stream) = std::str::from_utf8(&state).ok()?.split_once(' ')?;
-        Some(Self { endpoint: Endpoint::named(name)?, stream: stream.parse().ok()? })
+        let endpoint = Endpoint::named(name);
+        (endpoint.is_some() || name == PASSES).then_some(Self { endpoint, stream: stream.parse().ok()? })
     }
 }
 
@@ -214,7 +220,7 @@ impl Stream {
             if gateway.share_bodies {
                 ledger::leave(self.id, request);
             }
-            Handover { endpoint, stream: self.id }.write();
+            Handover { endpoint: Some(endpoint), stream: self.id }.write();
         }
         if !self.inline {
             copy(&plan, endpoint, first);
@@ -239,15 +245,6 @@ impl Stream {
     fn last_failure(&self) -> Option<Error> {
         ledger::with(self.id, |entry| entry.course.as_ref().and_then(|course| course.last().cloned()))
             .flatten()
-    }
-
-    /// Tells the client how often was tried.
-    fn tell_counts(&self) {
-        let counts = ledger::with(self.id, |entry| entry.course.as_ref().map(Course::counts)).flatten();
-        if let Some((retries, fallbacks)) = counts {
-            host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
-            host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
-        }
     }
 
     /// The client's language.
@@ -345,7 +342,7 @@ impl Stream {
             refuse(&error, endpoint, &self.request_id);
             return Action::Pause;
         }
-        self.tell_counts();
+        tell_counts(self.id);
         if self.status < 400 {
             self.tell();
             return Action::Continue;
@@ -419,6 +416,15 @@ fn copy(plan: &Plan<'_>, endpoint: Endpoint, first: bool) {
     }
 }
 
+/// Tells the client of the gateway context `id` how often was tried.
+pub fn tell_counts(id: u32) {
+    let counts = ledger::with(id, |entry| entry.course.as_ref().map(Course::counts)).flatten();
+    if let Some((retries, fallbacks)) = counts {
+        host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
+        host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
+    }
+}
+
 /// Tells Envoy's router what to do with an admitted request.
 fn send(plan: &Plan<'_>, inline: bool) {
     if let Some(timeout) = plan.timeout_ms {
@@ -453,6 +459,10 @@ impl HttpContext for Stream {
             }
             return Action::Pause;
         }
+        self.passage = Passage::inherit(&self.headers, self.id);
+        if self.passage.is_some() {
+            return Action::Pause;
+        }
         let header = |wanted: &str| {
             self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
         };
@@ -471,7 +481,7 @@ impl HttpContext for Stream {
                 Action::Pause
             }
             Verdict::Carry(way) => {
-                let passage = Passage::new(Rc::clone(&self.gateway), way, self.id, &head);
+                let passage = Passage::new(Rc::clone(&self.gateway), way, self.id, &head, !self.inline);
                 self.passage.insert(passage).request_headers(end)
             }
             Verdict::Read(endpoint) => {
@@ -550,7 +560,7 @@ impl HttpContext for Stream {
     }
 
     fn on_log(&mut self) {
-        if let Some(passage) = &self.passage {
+        if let Some(passage) = self.passage.take() {
             passage.settle();
         } else if !self.bequeaths() {
             self.settle();

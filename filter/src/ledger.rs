@@ -46,6 +46,10 @@ pub struct Entry {
     pub secret: Option<String>,
     /// The trace that the request has come in.
     pub trace: Option<Trace>,
+    /// The head that goes to the provider, of a request that passes.
+    pub native: Vec<(String, String)>,
+    /// The provider's name of the model that it asks for.
+    pub asking: Rc<str>,
     /// Every attempt so far, in order.
     pub attempts: Vec<Tried>,
 }
@@ -150,6 +154,11 @@ pub fn begin(id: u32, target: Rc<Target>, now: u64) -> usize {
 /// Reads or changes the attempt at `place`, while its stream's entry is open.
 pub fn attempt<T>(id: u32, place: usize, change: impl FnOnce(&mut Tried) -> T) -> Option<T> {
     with(id, |entry| entry.attempts.get_mut(place).map(change)).flatten()
+}
+
+/// Reads or changes the last attempt.
+pub fn last_attempt<T>(id: u32, change: impl FnOnce(&mut Tried) -> T) -> Option<T> {
+    with(id, |entry| entry.attempts.last_mut().map(change)).flatten()
 }
 
 /// Closes the entry.

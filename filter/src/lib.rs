@@ -8,6 +8,7 @@ mod ledger;
 mod mirror;
 mod observe;
 mod passage;
+mod passing;
 mod root;
 mod settle;
 mod silence;

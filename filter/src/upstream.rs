@@ -16,6 +16,7 @@ use crate::gateway::Handover;
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::observe;
+use crate::passing::Passing;
 
 /// Targets that are remembered at once; beyond, the memory starts anew. More than any config that Envoy itself bears.
 const MAX_TARGETS: usize = 20_000;
@@ -43,6 +44,7 @@ pub struct Upstream {
     id: u32,
     habits: Habits,
     exchange: Option<Exchange>,
+    passing: Option<Passing>,
     start: Option<Start>,
     /// The stream whose last attempt has failed without a word: this one is at the tail.
     tail: Option<u32>,
@@ -55,19 +57,20 @@ pub struct Upstream {
 /// What an attempt starts from.
 struct Start {
     target: Rc<Target>,
-    handover: Handover,
+    stream: u32,
 }
 
 impl Upstream {
     /// A context for an attempt that is about to begin.
     pub const fn new(id: u32, habits: Habits) -> Self {
-        Self { id, habits, exchange: None, start: None, tail: None, endpoint: Endpoint::Chat, size: 0 }
+        let endpoint = Endpoint::Chat;
+        Self { id, habits, exchange: None, passing: None, start: None, tail: None, endpoint, size: 0 }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
-        let Start { target, handover } =
+        let Start { target, stream } =
             self.start.take().ok_or_else(|| Error::internal("a body without its head"))?;
-        let Handover { endpoint, stream } = handover;
+        let endpoint = self.endpoint;
         let headers = ledger::with(stream, |entry| {
             if entry.tries > 1
                 && let Some(course) = &mut entry.course
@@ -156,6 +159,9 @@ impl Context for Upstream {
         if let Some(exchange) = &self.exchange {
             exchange.gone();
         }
+        if let Some(passing) = &self.passing {
+            passing.gone();
+        }
         true
     }
 }
@@ -166,22 +172,28 @@ impl HttpContext for Upstream {
             // A request that no gateway has admitted, to a path that isn't ours: let Envoy do what it was told.
             return Action::Continue;
         };
-        self.endpoint = handover.endpoint;
-        let tries = ledger::with(handover.stream, |entry| {
+        let stream = handover.stream;
+        self.endpoint = handover.endpoint.unwrap_or(Endpoint::Chat);
+        let tries = ledger::with(stream, |entry| {
             entry.tries += 1;
             entry.tries
         });
         if tries.is_some_and(|tries| tries > 1) && host_says(TAIL_KEY).is_some() {
-            return self.tail(handover.stream, end);
+            return self.tail(stream, end);
         }
-        let target = if self.habits.share_targets { left_target(handover.stream) } else { target_of_host() };
+        let target = if self.habits.share_targets { left_target(stream) } else { target_of_host() };
         match target {
+            Ok(target) if handover.endpoint.is_none() => {
+                let again = tries.is_some_and(|tries| tries > 1);
+                self.passing = Some(Passing::begin(stream, target, again, self.habits.hold_heads));
+                Action::Continue
+            }
             Ok(target) if !end => {
-                self.start = Some(Start { target, handover });
+                self.start = Some(Start { target, stream });
                 Action::Pause
             }
             Ok(target) if self.endpoint == Endpoint::Stored => {
-                self.start = Some(Start { target, handover });
+                self.start = Some(Start { target, stream });
                 self.begin(0).map_or_else(
                     |error| {
                         refuse(&error, self.endpoint, "");
@@ -224,6 +236,9 @@ impl HttpContext for Upstream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end: bool) -> Action {
+        if let Some(passing) = &mut self.passing {
+            return passing.response_headers(end);
+        }
         match (&mut self.exchange, self.tail) {
             (Some(exchange), _) => exchange.response_headers(end),
             (None, Some(stream)) => end_at_tail(stream, self.habits.traces),
@@ -236,9 +251,10 @@ impl HttpContext for Upstream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        match &mut self.exchange {
-            Some(exchange) => exchange.response_body(size, end),
-            None => Action::Continue,
+        match (&mut self.exchange, &mut self.passing) {
+            (Some(exchange), _) => exchange.response_body(size, end),
+            (None, Some(passing)) => passing.response_body(size, end),
+            (None, None) => Action::Continue,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::provider::auth::Env;
 use crate::provider::path::percent_decoded;
 use crate::route::{Choice, Moment, Route, Routes, Rule, Standing};
 pub use named::Named;
+pub use passing::Chosen;
 pub use wishes::HeadWishes;
 use wishes::Honoured;
 

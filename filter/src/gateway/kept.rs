@@ -38,7 +38,7 @@ impl Stream {
         } else {
             self.leave(&plan, headers);
             ledger::with(self.id, |entry| entry.stored = Some(stored));
-            Handover { endpoint: Endpoint::Stored, stream: self.id }.write();
+            Handover { endpoint: Some(Endpoint::Stored), stream: self.id }.write();
         }
         send(&plan, self.inline);
         Ok(Action::Continue)

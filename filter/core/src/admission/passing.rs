@@ -1,8 +1,10 @@
 //! Who may send a request that passes, and which target takes it.
 
-use super::{Gateway, KEY_HEADERS, RequestHead, unknown_model};
+use super::{Gateway, KEY_HEADERS, RequestHead, World, unknown_model};
 use crate::error::{Error, Kind};
-use crate::pass::{self, Chosen, Way};
+use crate::openai::Body;
+use crate::pass::{self, Candidates, Way};
+use crate::route::{Choice, Wishes};
 
 impl Gateway {
     /// The way of a request that passes. A provider that isn't configured has no paths of its own.
@@ -20,13 +22,45 @@ impl Gateway {
         }
     }
 
-    /// Where a request that passes goes; `said` is the model that its body names.
+    /// What a request that passes wishes of the choice, by its head and, where it is read, its body.
+    #[must_use]
+    pub fn passing_wishes(&self, headers: &[(String, String)], asked: Option<&str>, body: &Body) -> Wishes {
+        let route = asked.and_then(|asked| self.routes.find(asked));
+        let own = route.and_then(|(_, route)| route.sticky.as_deref());
+        self.honoured.with_body(&self.wishes(headers), body, own)
+    }
+
+    /// Where a request that passes goes; `asked` is the model that it names.
     ///
     /// # Errors
     /// A client error when no target takes it.
-    pub fn carry(&self, way: &Way, said: Option<&str>, random: u64) -> Result<Chosen<'_>, Error> {
-        let asked = said.or(way.model.as_deref());
-        pass::choose(way, asked, &self.routes, &self.targets, random).ok_or_else(|| match asked {
+    pub fn carry(
+        &self,
+        way: &Way,
+        asked: Option<&str>,
+        wishes: &Wishes,
+        world: &World<'_>,
+    ) -> Result<Chosen<'_>, Error> {
+        let mut refused = None;
+        for Candidates { route, unfit, first } in pass::candidates(way, asked, &self.routes, &self.targets) {
+            let targets = route.choices.len() - unfit.len();
+            let wishes = Wishes { unfit, first, ..wishes.clone() };
+            let choice = match self.choose(route, asked.unwrap_or(&route.name), &wishes, world) {
+                Ok((_, choice)) => choice,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
+            let target = self.targets.get(choice.target);
+            let target = target.ok_or_else(|| Error::internal("a choice without its target"))?;
+            // What is no route's name is the provider's own.
+            let ours = asked.filter(|asked| self.routes.find(asked).is_some());
+            let model = ours.map(|asked| target.model_for(asked)).or_else(|| asked.map(str::to_owned));
+            return Ok(Chosen { target: choice.target, targets, route: &route.name, choice, model });
+        }
+        Err(refused.unwrap_or_else(|| match asked {
+            Some(asked) if self.routes.find(asked).is_some() => no_such(way),
             Some(asked) => unknown_model(asked),
             None => {
                 let message = format!(
@@ -35,6 +69,26 @@ impl Gateway {
                 );
                 Error::client(Kind::NotFound, message).typed("invalid_request_error").code("model_not_found")
             }
-        })
+        }))
     }
+}
+
+/// Which target takes a request that passes.
+#[derive(Clone, Debug)]
+pub struct Chosen<'g> {
+    /// The target's place in the gateway's list.
+    pub target: usize,
+    /// How many targets of the route can be asked.
+    pub targets: usize,
+    /// The name of the route that it is taken from.
+    pub route: &'g str,
+    /// The choice that was made.
+    pub choice: &'g Choice,
+    /// The model as the provider knows it; `None` where none is named.
+    pub model: Option<String>,
+}
+
+fn no_such(way: &Way) -> Error {
+    let message = format!("No target of this model has {}: ask for another model.", way.shown());
+    Error::client(Kind::NotFound, message).code("unknown_url")
 }

@@ -15,7 +15,7 @@ pub use send::{Sent, send, with_model};
 use crate::config::{AGAIN_HEADER, CLUSTER_HEADER, WAIT_HEADER};
 use crate::provider::path::percent_decoded;
 use crate::provider::{self, Provider};
-use crate::route::{Choice, Routes};
+use crate::route::{Route, Routes};
 use crate::{client::Endpoint, config::Target};
 use std::rc::Rc;
 
@@ -153,6 +153,12 @@ impl Way {
         Some(Self { operation, reads, provider, path, query: String::new(), model })
     }
 
+    /// The path, as a client knows it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        if self.provider.is_some() { self.path.clone() } else { format!("/v1{}", self.path) }
+    }
+
     /// The provider whose own path it is.
     #[must_use]
     pub const fn provider(&self) -> Option<&'static str> {
@@ -186,82 +192,75 @@ fn model_in(path: &str) -> Option<&str> {
     rest.get(..end.unwrap_or(rest.len())).filter(|model| !model.is_empty())
 }
 
-/// Which target takes a request that passes.
-#[derive(Clone, Debug)]
-pub struct Chosen<'r> {
-    /// The target's place in the gateway's list.
-    pub target: usize,
-    /// The name of the route that it is taken from.
-    pub route: &'r str,
-    /// The model as the provider knows it; `None` where none is named.
-    pub model: Option<String>,
-    /// How long the request may take until its reply's head is there, in milliseconds.
-    pub timeout_ms: Option<u64>,
+/// The targets among which one is chosen for a request that passes.
+#[derive(Debug)]
+pub struct Candidates<'r> {
+    /// Their route.
+    pub route: &'r Route,
+    /// The others on that route, by their places in the gateway's list.
+    pub unfit: Vec<usize>,
+    /// Whether the request is for what one target keeps: then always the first of them.
+    pub first: bool,
 }
 
-/// Chooses the target: the route of the model that is named; at a provider's own path only among its own targets, whose
-/// models may be named as the provider does. Without a name the first target of the provider counts, OpenAI's where none
-/// is named. `None` where there is none.
+impl Way {
+    /// Whether this target can be asked this at all.
+    #[must_use]
+    pub fn fits(&self, target: &Target) -> bool {
+        match self.provider {
+            Some(name) => target.provider.name == name,
+            None => send::sibling(self, target.provider).is_some(),
+        }
+    }
+
+    /// Whether what is asked for stands at one target: uploads, jobs, whatever else a path of a provider's own names.
+    fn is_kept(&self) -> bool {
+        let modelled =
+            || self.operation == "realtime" || (self.provider.is_some() && model_in(&self.path).is_some());
+        self.reads == Reads::Nothing && !modelled()
+    }
+
+    /// Whether a "not found" is about a target's model, not about something that the path names.
+    #[must_use]
+    pub const fn names_model(&self) -> bool {
+        !matches!(self.reads, Reads::Nothing)
+    }
+}
+
+/// Where a target is looked for, best first: on the route of the model that is named; at a provider's own path also by the
+/// provider's name of the model. Without a name the first target of the provider counts, OpenAI's where none is named.
 #[must_use]
-pub fn choose<'r>(
+pub fn candidates<'r>(
     way: &Way,
     asked: Option<&str>,
     routes: &'r Routes,
     targets: &[Rc<Target>],
-    random: u64,
-) -> Option<Chosen<'r>> {
-    let fits = |place: usize| {
-        targets.get(place).is_some_and(|target| way.provider.is_none_or(|name| target.provider.name == name))
+) -> Vec<Candidates<'r>> {
+    let among = |route: &'r Route, fits: &dyn Fn(&Target) -> bool| {
+        let all = route.choices.iter().map(|choice| choice.target);
+        let unfit: Vec<usize> =
+            all.filter(|place| !targets.get(*place).is_some_and(|target| fits(target))).collect();
+        let some = unfit.len() < route.choices.len();
+        some.then_some(Candidates { route, unfit, first: way.is_kept() })
     };
-    if let Some(asked) = asked
-        && let Some((_, route)) = routes.find(asked)
-        && let Some(choice) = pick(&route.choices, fits, random)
-    {
-        let model = targets.get(choice.target).map(|target| target.model_for(asked));
-        let (target, timeout_ms) = (choice.target, choice.timeout_ms);
-        return Some(Chosen { target, route: &route.name, model, timeout_ms });
+    let named = asked.and_then(|asked| routes.find(asked)).map(|(_, route)| route);
+    if let Some(found) = named.and_then(|route| among(route, &|target| way.fits(target))) {
+        return vec![found];
     }
     if way.provider.is_none() && asked.is_some() {
-        return None;
+        return Vec::new();
     }
     let name = way.provider.unwrap_or("openai");
-    let own = |place: usize| targets.get(place).filter(|target| target.provider.name == name);
-    let choices = || routes.iter().flat_map(|route| route.choices.iter().map(move |choice| (route, choice)));
-    // A deployment of that very model, else any: its credential is what is wanted.
-    let exact =
-        choices().find(|(_, choice)| own(choice.target).is_some_and(|t| Some(t.model.as_str()) == asked));
-    let (route, choice) = exact.or_else(|| choices().find(|(_, choice)| own(choice.target).is_some()))?;
-    let model = asked.map(str::to_owned);
-    Some(Chosen { target: choice.target, route: &route.name, model, timeout_ms: choice.timeout_ms })
-}
-
-/// One of the choices that fit, of the lowest tier, each in proportion to its weight.
-fn pick(choices: &[Choice], fits: impl Fn(usize) -> bool, random: u64) -> Option<&Choice> {
-    let fitting = || choices.iter().filter(|choice| fits(choice.target));
-    let lowest = fitting().map(|choice| choice.order).min()?;
-    let tier = || fitting().filter(|choice| choice.order == lowest);
-    let total: u64 = tier().map(|choice| choice.weight).sum();
-    let mut point = random.checked_rem(total).unwrap_or_default();
-    let weighed = tier().find(|choice| {
-        let here = point < choice.weight;
-        point = point.saturating_sub(choice.weight);
-        here
-    });
-    weighed.or_else(|| tier().next())
+    let own = |target: &Target| target.provider.name == name;
+    // Deployments of that very model, else any: its credential is what is wanted.
+    let exact = |target: &Target| own(target) && Some(target.model.as_str()) == asked;
+    let exactly = routes.iter().filter_map(|route| among(route, &exact));
+    exactly.chain(routes.iter().filter_map(|route| among(route, &own))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn picks_follow_tiers_and_weights() {
-        let choice = |target, weight, order| Choice { target, weight, order, ..Choice::default() };
-        let choices = [choice(0, 1, 1), choice(1, 1, 0), choice(2, 3, 0), choice(3, 9, 0)];
-        let picked = |random| pick(&choices, |target| target != 3, random).map(|choice| choice.target);
-        assert_eq!([picked(0), picked(1), picked(3), picked(4)], [Some(1), Some(2), Some(2), Some(1)]);
-        assert!(pick(&choices, |_| false, 0).is_none());
-    }
 
     fn way(target: &str) -> Option<(&'static str, Option<&'static str>, String, Option<String>)> {
         Way::of("POST", target, &[]).map(|way| (way.operation, way.provider, way.path, way.model))

@@ -4,8 +4,9 @@
 use super::{PRIVATE, Way, model_in};
 use crate::config::{Address, Target};
 use crate::error::{Error, Kind};
-use crate::json::Out;
+use crate::json::{Out, Str};
 use crate::openai::Body;
+use crate::openai::params::GATEWAY_ONLY;
 use crate::provider::auth::{Env, Outgoing, Tokens, authorize, shown_key};
 use crate::provider::path::{fill, segment, value};
 use crate::provider::{Auth, Provider};
@@ -66,6 +67,8 @@ pub fn send(
 ) -> Result<Sent, Error> {
     let mut headers: Vec<(String, String)> =
         client.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
+    // What an extension compresses can't be read for its counts.
+    headers.retain(|(name, _)| name != "sec-websocket-extensions");
     for (name, protocols) in &mut headers {
         // In a browser the key is a protocol among others.
         if name == "sec-websocket-protocol" {
@@ -180,7 +183,7 @@ fn version(way: &Way, target: &Target, path: &str) -> String {
 }
 
 /// A template for `way` beside those of the row: where a vendor of OpenAI's language has its chats, it has the rest.
-fn sibling(way: &Way, row: &Provider) -> Option<String> {
+pub(super) fn sibling(way: &Way, row: &Provider) -> Option<String> {
     const KNOWN: &[&str] = &["/chat/completions", "/embeddings"];
     let beside = |template: &str, known: &str| template.replacen(known, &way.path, 1);
     let compatible = KNOWN.iter().find_map(|known| {
@@ -195,13 +198,20 @@ fn sibling(way: &Way, row: &Provider) -> Option<String> {
     Some(if named { template.replacen("/deployments/{model}", "", 1) } else { template })
 }
 
-/// A JSON body whose `model` is this one.
+/// A JSON body whose `model` is this one, without what it says to the gateway. `None` where nothing is to change.
 #[must_use]
-pub fn with_model(body: &Body, model: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + model.len());
+pub fn with_model(body: &Body, model: Option<&str>) -> Option<Vec<u8>> {
+    let fields = body.fields();
+    let ours = |key: Str<'_>| GATEWAY_ONLY.contains(&&*key.plain());
+    let said = fields.iter().find(|(key, _)| key.is("model")).and_then(|(_, value)| value.as_str());
+    let model = model.filter(|model| said.is_some_and(|said| !said.is(model)));
+    if model.is_none() && !fields.iter().any(|(key, _)| ours(*key)) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len() + model.map_or(0, str::len));
     out.open(b'{');
-    for (key, value) in body.fields() {
-        if key.is("model") {
+    for (key, value) in fields.into_iter().filter(|(key, _)| !ours(*key)) {
+        if let Some(model) = model.filter(|_| key.is("model")) {
             out.field_text("model", model);
         } else {
             out.token(key);
@@ -210,5 +220,5 @@ pub fn with_model(body: &Body, model: &str) -> Vec<u8> {
         }
     }
     out.close(b'}');
-    out
+    Some(out)
 }

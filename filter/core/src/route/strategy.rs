@@ -26,6 +26,10 @@ pub struct Wishes {
     pub sticky: Option<u64>,
     /// Targets that have failed it already, by their places in the gateway's list: others first.
     pub tried: Vec<usize>,
+    /// Targets that can't be asked this, by their places in the gateway's list.
+    pub unfit: Vec<usize>,
+    /// Always the first target that may be used, however it fares: what it keeps nobody else has.
+    pub first: bool,
 }
 
 /// The moment of a choice.
@@ -103,6 +107,10 @@ pub fn choose<'r>(
         if left.is_empty() {
             return Err(Nobody::Tags);
         }
+    }
+    left.retain(|candidate| !wishes.unfit.contains(&candidate.choice.target));
+    if wishes.first {
+        return left.first().map(Candidate::picked).ok_or(Nobody::Nothing);
     }
     if left.iter().any(|candidate| !wishes.tried.contains(&candidate.choice.target)) {
         left.retain(|candidate| !wishes.tried.contains(&candidate.choice.target));
