@@ -21,6 +21,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("dragoman.access_log", "AccessLog"),
     ("dragoman.access_log.otlp", "Otlp"),
     ("dragoman.traces", "Traces"),
+    ("dragoman.capture", "Capture"),
 ];
 
 const HEAD: &str = "# The config

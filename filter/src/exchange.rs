@@ -122,6 +122,11 @@ impl Exchange {
             {
                 attempt.tell_cost(info);
             }
+            if let (Some(capture), Wanted::Posted(_)) =
+                (gateway.and_then(|known| known.capture.as_ref()), wanted)
+            {
+                tried.captured = Some(attempt.capture(capture));
+            }
         });
         let client = match wanted {
             Wanted::Posted(asked) => asked.body.text(),

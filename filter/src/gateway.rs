@@ -197,6 +197,9 @@ impl Stream {
                 plan.stream,
                 who,
             );
+            if let Some(capture) = &gateway.capture {
+                observe::sent(capture, &request.body);
+            }
         }
         self.admitted = Some(Admitted {
             route: plan.route.to_owned(),

@@ -3,10 +3,12 @@
 //! Nothing here runs unless a log or a trace is configured, as each attribute is a host call. Which attributes there are and
 //! what they say is the core's.
 
+use dragoman_core::capture::Capture;
 use dragoman_core::config::{TRACEPARENT, Target};
 use dragoman_core::error::Kind;
 use dragoman_core::meter::{Measurement, Tried};
 use dragoman_core::observe::{self, ATTRIBUTES, Who};
+use dragoman_core::openai::Body;
 
 use crate::host::{self, Half};
 use crate::ledger::Trace;
@@ -24,6 +26,13 @@ pub fn declare() {
 /// Tells what is known before any attempt.
 pub fn asked(operation: &str, route: &str, model: &str, stream: bool, who: &Who) {
     observe::asked(operation, route, model, stream, who, &mut host::set_state);
+}
+
+/// Tells what the client has sent, without what must not be told.
+pub fn sent(capture: &Capture, body: &Body) {
+    if let Some(text) = capture.input(body) {
+        host::set_state(observe::INPUT_MESSAGES, &text);
+    }
 }
 
 /// Tells who is tried: the attempt's own span is tagged with it.

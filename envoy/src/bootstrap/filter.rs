@@ -15,6 +15,7 @@ const VM_ID: &str = "dragoman";
 
 /// The filter on the listener.
 pub fn gateway(plan: &Plan, site: &Site) -> Value {
+    let captures = observe::captured(plan, site);
     let config = PluginConfig {
         master_key: plan.master_key.clone(),
         id_secret: plan.id_secret.clone(),
@@ -23,6 +24,8 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         // Only the router stands between the roles, and it changes no body.
         share_bodies: site.role == Role::Gateway,
         observe: observe::told(plan, site),
+        capture: captures.map(|capture| capture.max_bytes),
+        redact: captures.map(|capture| capture.redact.clone()).unwrap_or_default(),
         routes: plan
             .routes
             .iter()

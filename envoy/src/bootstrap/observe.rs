@@ -3,12 +3,13 @@
 
 use dragoman_core::config::Observe;
 use dragoman_core::observe::{
-    ATTRIBUTES, Attribute, CAME_IN, OPERATION, PATH, PROVIDER, REQUEST_MODEL, STATUS, Shape,
+    ATTRIBUTES, Attribute, CAME_IN, INPUT_MESSAGES, OPERATION, OUTPUT_MESSAGES, PATH, PROVIDER,
+    REQUEST_MODEL, STATUS, Shape,
 };
 use serde_json::{Map, Value, json};
 
 use super::{Site, cluster, filter, typed};
-use crate::convert::{Collector, Plan};
+use crate::convert::{Captures, Collector, Plan};
 
 /// The cluster of the collector that log records go to.
 const LOGS_CLUSTER: &str = "dragoman_otlp_logs";
@@ -17,18 +18,37 @@ const TRACES_CLUSTER: &str = "dragoman_otlp_traces";
 
 /// What the filter must tell; nothing where nobody listens.
 pub fn told(plan: &Plan, site: &Site) -> Option<Observe> {
-    let observe = &plan.observe;
-    let traces = observe.traces.is_some() && site.version.formats_tags();
-    let logs = site.access_log || observe.stdout || observe.file.is_some() || observe.logs.is_some();
+    let (logs, traces) = sinks(plan, site);
     let one_trace = traces && site.version.continues_traces();
     (logs || traces).then_some(Observe { traces, one_trace })
+}
+
+/// What the filter must tell of prompts and answers; nothing where nobody listens.
+pub fn captured<'p>(plan: &'p Plan, site: &Site) -> Option<&'p Captures> {
+    let (logs, traces) = sinks(plan, site);
+    let told = |capture: &&Captures| (capture.logs && logs) || (capture.traces && traces);
+    plan.observe.capture.as_ref().filter(told)
+}
+
+/// Whether there are logs, and traces that can be told.
+fn sinks(plan: &Plan, site: &Site) -> (bool, bool) {
+    let observe = &plan.observe;
+    let logs = site.access_log || observe.stdout || observe.file.is_some() || observe.logs.is_some();
+    (logs, observe.traces.is_some() && site.version.formats_tags())
+}
+
+/// The names under which prompts and answers are told, where they are.
+fn messages(told: bool) -> impl Iterator<Item = &'static str> {
+    [INPUT_MESSAGES, OUTPUT_MESSAGES].into_iter().filter(move |_| told)
 }
 
 /// The parts of the HttpConnectionManager: its access logs and its tracing, where there are any.
 pub fn connection_manager(plan: &Plan, site: &Site) -> Value {
     let observe = &plan.observe;
     let mut logs = Vec::new();
-    let format = json!({"json_format": json_format(), "omit_empty_values": true});
+    let captures = |place: fn(&Captures) -> bool| observe.capture.as_ref().is_some_and(place);
+    let in_logs = captures(|capture| capture.logs);
+    let format = json!({"json_format": json_format(in_logs), "omit_empty_values": true});
     if site.access_log || observe.stdout {
         let log =
             typed("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", json!({"log_format": format}));
@@ -44,7 +64,7 @@ pub fn connection_manager(plan: &Plan, site: &Site) -> Value {
     if let Some(collector) = observe.logs.as_ref().filter(|logs| logs.grpc || site.version.formats_tags()) {
         let log = typed(
             "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
-            log_records(collector, site),
+            log_records(collector, in_logs, site),
         );
         logs.push(json!({"name": "envoy.access_loggers.open_telemetry", "typed_config": log}));
     }
@@ -56,7 +76,9 @@ pub fn connection_manager(plan: &Plan, site: &Site) -> Value {
         parts.insert("access_log".to_owned(), Value::Array(logs));
     }
     if let Some(traces) = &observe.traces {
-        parts.insert("tracing".to_owned(), tracing(&traces.collector, traces.sampling_percent, site));
+        let tags = tags(captures(|capture| capture.traces));
+        let tracing = tracing(&traces.collector, traces.sampling_percent, tags, site);
+        parts.insert("tracing".to_owned(), tracing);
     }
     Value::Object(parts)
 }
@@ -119,7 +141,7 @@ fn headers(collector: &Collector) -> Value {
 
 /// A line of JSON for every request: what Envoy knows of it, and what the filter does. No header of a client's or a
 /// provider's is in it, and no query, so no key can be.
-fn json_format() -> Value {
+fn json_format(captured: bool) -> Value {
     let mut format = json!({
         "time": "%START_TIME%",
         "request_id": "%REQ(X-REQUEST-ID)%",
@@ -145,6 +167,9 @@ fn json_format() -> Value {
             object.insert("gen_ai.system".to_owned(), Value::String(typed_operator(attribute)));
         }
     }
+    for name in messages(captured) {
+        object.insert(name.to_owned(), Value::String(operator(name)));
+    }
     format
 }
 
@@ -166,14 +191,15 @@ fn operator(name: &str) -> String {
 }
 
 /// Tags of log records and spans, which stay away where there is nothing to tell.
-fn tags() -> Vec<Value> {
+fn tags(captured: bool) -> Vec<Value> {
     let tag = |name: &str, value: String| json!({"tag": name, "value": value});
     let mut tags: Vec<Value> = ATTRIBUTES.iter().map(|a| tag(a.name, operator(a.name))).collect();
     tags.push(tag("gen_ai.system", operator(PROVIDER)));
+    tags.extend(messages(captured).map(|name| tag(name, operator(name))));
     tags
 }
 
-fn log_records(collector: &Collector, site: &Site) -> Value {
+fn log_records(collector: &Collector, captured: bool, site: &Site) -> Value {
     let mut config = json!({
         "disable_builtin_labels": true,
         "resource_attributes": {"values": [attribute("service.name", &collector.service)]},
@@ -188,10 +214,11 @@ fn log_records(collector: &Collector, site: &Site) -> Value {
         attribute("http.request.id", "%REQ(X-REQUEST-ID)%"),
     ];
     if site.version.formats_tags() {
-        object.insert("custom_tags".to_owned(), Value::Array(tags()));
+        object.insert("custom_tags".to_owned(), Value::Array(tags(captured)));
     } else {
         values.extend(ATTRIBUTES.iter().map(|a| attribute(a.name, &operator(a.name))));
         values.push(attribute("gen_ai.system", &operator(PROVIDER)));
+        values.extend(messages(captured).map(|name| attribute(name, &operator(name))));
     }
     object.insert("attributes".to_owned(), json!({"values": values}));
     if site.version.formats_tags() {
@@ -222,7 +249,7 @@ fn service(collector: &Collector, cluster: &str, signal: &str) -> (String, Value
     ("http_service".to_owned(), json!({"http_uri": {"uri": uri, "cluster": cluster, "timeout": "10s"}}))
 }
 
-fn tracing(collector: &Collector, sampling_percent: f64, site: &Site) -> Value {
+fn tracing(collector: &Collector, sampling_percent: f64, mut tags: Vec<Value>, site: &Site) -> Value {
     let (field, service) = service(collector, TRACES_CLUSTER, "/v1/traces");
     let config = typed(
         "envoy.config.trace.v3.OpenTelemetryConfig",
@@ -239,7 +266,6 @@ fn tracing(collector: &Collector, sampling_percent: f64, site: &Site) -> Value {
     if site.version.formats_tags()
         && let Some(tracing) = tracing.as_object_mut()
     {
-        let mut tags = tags();
         // Envoy's own is the provider's, with its query, where some have their keys.
         tags.push(json!({"tag": "http.url", "value": operator(PATH)}));
         // Envoy's own is 307 where the reply has become a redirect.

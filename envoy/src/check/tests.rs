@@ -309,3 +309,16 @@ fn copies_go_to_a_model_that_is_there() {
     params("model: ollama/a\nsilent_model: n", "c:5: error: ~.silent_model 'n' is no model_name\n");
     behind("dragoman: {mirror_percent: 30}\n", "");
 }
+
+#[test]
+fn what_is_captured_is_bounded_and_redacts_no_everything() {
+    behind("dragoman: {capture: {}}\n", "");
+    behind("dragoman: {capture: {max_bytes: 64, redact: ['sk-*', Ada L], where: [traces]}}\n", "");
+    let says = "redact has a word that would be every word\n";
+    behind("dragoman: {capture: {redact: ['*']}}\n", &format!("c:4: error: dragoman.capture {says}"));
+    behind(
+        "dragoman: {capture: {max_bytes: 8, where: [files]}}\n",
+        "c:4: error: dragoman.capture.max_bytes is 8: must be at least 64\n\
+         c:4: error: dragoman.capture.where[0] must be one of logs, traces\n",
+    );
+}

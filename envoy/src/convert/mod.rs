@@ -23,7 +23,7 @@ use dragoman_core::provider::auth::aws::Scope;
 
 use crate::check::{self, Environment, Problems, Read};
 pub use clusters::Place;
-pub use observe::{Collector, Observability};
+pub use observe::{Captures, Collector, Observability};
 pub use routes::Route;
 pub use secrets::Secrets;
 

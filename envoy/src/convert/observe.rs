@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use dragoman_core::capture::Capture;
 use dragoman_core::config::Address;
 
 use super::Secrets;
 use crate::check::{Environment, Problems, Read};
-use crate::litellm::{self, Protocol};
+use crate::litellm::{self, Protocol, Told};
 use crate::yaml::Place;
 
 /// What the service is called unless the config says otherwise.
 const DEFAULT_SERVICE: &str = "dragoman";
+/// How much is told of a prompt and of an answer unless the config says otherwise, in bytes.
+const DEFAULT_MAX_BYTES: usize = 4096;
 /// Langfuse's own cloud, as LiteLLM takes it when nothing is said.
 const LANGFUSE: &str = "https://us.cloud.langfuse.com";
 /// Callbacks whose work Envoy does without being told.
@@ -28,6 +31,21 @@ pub struct Observability {
     pub logs: Option<Collector>,
     /// Where spans go.
     pub traces: Option<Traces>,
+    /// What is told of prompts and answers.
+    pub capture: Option<Captures>,
+}
+
+/// What is told of prompts and answers, and where.
+#[derive(Debug)]
+pub struct Captures {
+    /// How much of each, in bytes.
+    pub max_bytes: usize,
+    /// What not.
+    pub redact: Vec<String>,
+    /// In logs.
+    pub logs: bool,
+    /// In traces.
+    pub traces: bool,
 }
 
 /// Where spans go.
@@ -70,11 +88,13 @@ pub fn observability(
         Some(traces) => room.traces(traces),
         None => room.callbacks(theirs, environment),
     };
+    let capture = ours.capture.as_ref().and_then(|capture| room.capture(capture));
     Observability {
         stdout: ours.access_log.stdout || theirs.json_logs,
         file: ours.access_log.file.clone(),
         logs,
         traces,
+        capture,
     }
 }
 
@@ -94,6 +114,17 @@ impl Room<'_> {
         };
         let collector = self.collector(&["dragoman", "traces"], &otlp)?;
         Some(Traces { collector, sampling_percent: traces.sampling_percent.unwrap_or(100.0) })
+    }
+
+    fn capture(&mut self, capture: &litellm::Capture) -> Option<Captures> {
+        let (max_bytes, redact) = (capture.max_bytes.unwrap_or(DEFAULT_MAX_BYTES), capture.redact.clone());
+        if let Err(why) = Capture::check(max_bytes, &redact) {
+            let at = self.read.node.place_of(&["dragoman", "capture", "redact"]);
+            self.problems.error(at, "dragoman.capture", why);
+            return None;
+        }
+        let tells = |place| capture.places.as_ref().is_none_or(|places| places.contains(&place));
+        Some(Captures { max_bytes, redact, logs: tells(Told::Logs), traces: tells(Told::Traces) })
     }
 
     fn collector(&mut self, path: &[&str], otlp: &litellm::Otlp) -> Option<Collector> {

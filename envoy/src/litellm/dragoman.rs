@@ -19,6 +19,8 @@ pub struct Dragoman {
     pub access_log: AccessLog,
     /// Where a span for every request, and one for each of its attempts, goes.
     pub traces: Option<Traces>,
+    /// Has prompts and answers written where requests are told, which is nowhere when absent. `capture: {}` is enough.
+    pub capture: Option<Capture>,
 }
 
 /// Where a line for every request goes.
@@ -31,6 +33,33 @@ pub struct AccessLog {
     pub file: Option<String>,
     /// As OpenTelemetry's log records to a collector.
     pub otlp: Option<Otlp>,
+}
+
+/// Prompts and answers in access logs and traces. Whoever reads those reads what people write: say so to them, and redact.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// The most that is told of a prompt and of an answer, in bytes as JSON spells them; 4096 when absent. The rest is cut.
+    #[serde(default)]
+    #[schemars(range(min = 64, max = 65536))]
+    pub max_bytes: Option<usize>,
+    /// Words that become `[REDACTED]` first, wherever they stand, in whatever case of a to z.
+    /// `*` stands for any characters but white space and quotes: `sk-*`, `*@example.com`. At most 100.
+    #[serde(default)]
+    pub redact: Vec<String>,
+    /// Where: `logs`, `traces`; both when absent.
+    #[serde(default, rename = "where")]
+    pub places: Option<Vec<Told>>,
+}
+
+/// Where something is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Told {
+    /// Lines and log records.
+    Logs,
+    /// Spans.
+    Traces,
 }
 
 /// A collector of OpenTelemetry's.

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use subtle::ConstantTimeEq;
 
+use crate::capture::Capture;
 use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Language, Request, language_at, messages};
 use crate::config::{Observe, PluginConfig, Role, Target};
@@ -57,6 +58,8 @@ pub struct Gateway {
     models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
     /// What access logs and traces are told.
     pub observe: Option<Observe>,
+    /// What they are told of prompts and answers.
+    pub capture: Option<Rc<Capture>>,
     /// How a target is chosen.
     pub rule: Rule,
     /// How long a measured latency counts, in seconds.
@@ -185,6 +188,7 @@ impl Gateway {
             known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
         };
         let seal = raw.id_secret.map_or_else(|| Ok(Seal::of(None)), |secret| kept::sealed(&secret, env))?;
+        let capture = raw.capture.map(|max_bytes| Capture::check(max_bytes, &raw.redact)).transpose()?;
         Ok(Self {
             targets,
             routes,
@@ -198,6 +202,7 @@ impl Gateway {
             latency_ttl,
             honoured,
             observe,
+            capture: capture.map(Rc::new),
             seal: Rc::new(seal),
             policy: Rc::new(Policy::check(raw.course)?),
         })

@@ -116,6 +116,12 @@ pub struct PluginConfig {
     /// What access logs and traces are told; nothing when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observe: Option<Observe>,
+    /// How much they are told of a prompt and of an answer, in bytes; nothing of either when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<usize>,
+    /// What they are not told of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<String>,
     /// The key that clients must show; none lets everybody in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key: Option<Setting>,
@@ -411,6 +417,8 @@ impl PluginConfig {
             share_bodies: false,
             share_targets: false,
             observe: None,
+            capture: None,
+            redact: Vec::new(),
             master_key: None,
             id_secret: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,

@@ -86,6 +86,7 @@
 
 pub mod admission;
 pub mod attempt;
+pub mod capture;
 pub mod client;
 pub mod config;
 pub mod course;

@@ -54,6 +54,11 @@ pub const ERROR: &str = "error.type";
 /// The path that the client asked for, without its query.
 pub const PATH: &str = "url.path";
 
+/// The request's messages, where they are captured.
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// The answer, where it is captured.
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+
 /// The status that spans are told.
 pub const STATUS: &str = "http.status_code";
 /// The trace that the request has come in.
@@ -207,6 +212,7 @@ pub fn trying(provider: &str, target: &str, tell: &mut Tell<'_>) {
 pub fn attempted(tried: &Tried, again: bool, tell: &mut Tell<'_>) {
     seen(&tried.seen, tell);
     usage(tried.seen.usage, tell);
+    answered(tried, tell);
     failed(tried.failure.map(Kind::label), again, tell);
 }
 
@@ -216,6 +222,7 @@ pub fn settled(measured: &Measurement<'_>, known: bool, tell: &mut Tell<'_>) {
         trying(measured.target.provider.name, &measured.target.id, tell);
         if let Some(last) = measured.last() {
             seen(&last.seen, tell);
+            answered(last, tell);
         }
     }
     // With an estimate in it, where the attempt had none.
@@ -236,6 +243,13 @@ pub fn settled(measured: &Measurement<'_>, known: bool, tell: &mut Tell<'_>) {
     flag(ESTIMATED, measured.estimated, tell);
     flag(UNPRICED, measured.usage.is_some() && measured.cost.is_none(), tell);
     failed(class(measured), measured.attempts.len() > 1, tell);
+}
+
+/// Of attempts that have failed before their client got anything, nothing is left to tell.
+fn answered(tried: &Tried, tell: &mut Tell<'_>) {
+    let captured = tried.captured.as_ref();
+    let told = captured.and_then(|captured| captured.borrow().told(tried.seen.finish.as_deref()));
+    text(OUTPUT_MESSAGES, told.as_deref(), tell);
 }
 
 fn seen(seen: &Seen, tell: &mut Tell<'_>) {

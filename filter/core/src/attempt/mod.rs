@@ -8,8 +8,10 @@ mod native;
 mod reply;
 mod request;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::capture::{Capture, Captured};
 use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Request, Seed};
 use crate::config::Target;
@@ -85,6 +87,8 @@ pub struct Attempt {
     seen: Seen,
     /// What is known about the model, where a stream's client is told the cost.
     told: Option<Rc<ModelInfo>>,
+    /// The answer's text, where it is captured: apart from what is seen, which is copied for every piece.
+    captured: Option<Rc<RefCell<Captured>>>,
     failure: Option<Error>,
     key: Option<String>,
 }
@@ -130,6 +134,7 @@ impl Attempt {
             reply: reply::Reply::Awaited,
             seen: Seen { tier: requested_tier(asked), ..Seen::default() },
             told: None,
+            captured: None,
             failure: None,
             key,
         };
@@ -158,6 +163,7 @@ impl Attempt {
             model: made.model,
             echo: String::new(),
             told: None,
+            captured: None,
             reply: reply::Reply::Awaited,
             seen: Seen::default(),
             failure: None,
@@ -190,6 +196,12 @@ impl Attempt {
         if self.stream {
             self.told = Some(info);
         }
+    }
+
+    /// Has the answer captured, and gives the place where it is gathered.
+    pub fn capture(&mut self, capture: &Rc<Capture>) -> Rc<RefCell<Captured>> {
+        let captured = Rc::new(RefCell::new(Captured::new(Rc::clone(capture))));
+        Rc::clone(self.captured.insert(captured))
     }
 
     /// The headers that repeat the target's key. A key so short that a word could be it is none that can be looked for.

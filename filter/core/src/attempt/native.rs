@@ -1,9 +1,10 @@
 //! A stream in the client's own language that is not OpenAI's chat: bytes pass event by event, while each is read for what
 //! it tells of the reply. Where the framing is another, events are put into the client's.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::{Attempt, Step};
+use crate::capture::Captured;
 use crate::client::Endpoint;
 use crate::dialect::{Native, StreamDecoder};
 use crate::error::Error;
@@ -60,13 +61,13 @@ impl NativeStream {
         bytes: &[u8],
         end: bool,
         seen: &mut Seen,
-        price: Option<&Price>,
+        (price, captured): (Option<&Price>, Option<&RefCell<Captured>>),
         seal: Option<&dyn Fn(&str) -> String>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let Self { native, decoder, framer, events, quiet, .. } = self;
         let nobody = Nobody::default();
-        let sink = &mut Witness { sink: &mut &nobody, seen, price };
+        let sink = &mut Witness { sink: &mut &nobody, seen, price, captured };
         let Some(events) = events else {
             let mut each = |frame: crate::wire::Frame<'_>| {
                 decoder.frame(frame, sink)?;
@@ -125,11 +126,14 @@ impl Attempt {
         let seen = if stored { &mut elsewhere } else { &mut self.seen };
         let info = self.told.clone();
         let price = info.as_ref().and_then(|info| info.price.as_ref());
-        let told = stream.read(bytes, end, seen, price, sealed, &mut out);
+        let captured = self.captured.clone();
+        let captured = captured.as_deref();
+        let told = stream.read(bytes, end, seen, (price, captured), sealed, &mut out);
         let told = told.and_then(|()| match end {
             true if !stream.decoder.done() => {
                 let nobody = Nobody::default();
-                stream.decoder.end(&mut Witness { sink: &mut &nobody, seen: &mut self.seen, price: None })
+                let (sink, seen) = (&mut &nobody, &mut self.seen);
+                stream.decoder.end(&mut Witness { sink, seen, price: None, captured })
             }
             _ => Ok(()),
         });

@@ -1,8 +1,11 @@
 //! From reply bytes to client bytes: whole bodies, streams that pass, streams that are translated.
 
+use std::cell::RefCell;
+
 use super::marks::Marks;
 use super::native::NativeStream;
 use super::{Attempt, Edit, HeadPlan, Step, header};
+use crate::capture::Captured;
 use crate::client::responses::Seal;
 use crate::client::{Endpoint, StreamWriter, messages};
 use crate::config::Target;
@@ -13,7 +16,7 @@ use crate::meter::{Price, Seen, Usage, Witness, dollars};
 use crate::openai::{EmbeddingWriter, Sink};
 use crate::pass::PRIVATE;
 use crate::wire::events::{self, Events, Fate};
-use crate::wire::{Framer, Framing};
+use crate::wire::{Frame, FrameKind, Framer, Framing};
 
 /// The largest reply that is gathered whole, in bytes.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
@@ -77,6 +80,8 @@ pub(super) struct Passing {
     kept: Vec<u8>,
     done: bool,
     finished: bool,
+    /// Reads what is captured; nothing else needs more than an event's marks.
+    reader: Option<Box<dyn StreamDecoder>>,
 }
 
 pub(super) struct Translated {
@@ -159,6 +164,7 @@ impl Attempt {
     fn open_stream(&mut self, mut edits: Vec<Edit>) -> HeadPlan {
         let provider = self.target.provider;
         let held = self.hold_heads;
+        let stream = || self.native.map_or_else(|| provider.dialect.stream(), Native::stream);
         // What passes byte for byte is in OpenAI's framing too.
         if self.passes() && provider.framing == Framing::Sse {
             self.reply = Reply::Passing(Passing {
@@ -168,6 +174,7 @@ impl Attempt {
                 kept: Vec::new(),
                 done: false,
                 finished: false,
+                reader: self.captured.as_ref().map(|_| stream()),
             });
         } else if let Some(native) = self.native {
             self.reply = Reply::Native(NativeStream::new(native, provider.framing, held));
@@ -316,7 +323,8 @@ impl Attempt {
     fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         let provider = self.target.provider;
         let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-        let sink = &mut Witness { sink, seen: &mut self.seen, price };
+        let captured = self.captured.as_deref();
+        let sink = &mut Witness { sink, seen: &mut self.seen, price, captured };
         if body.trim_ascii().is_empty() {
             return Err(Error::garbled("The provider's answer is empty."));
         }
@@ -358,6 +366,9 @@ impl Attempt {
             ("content-length", Some(body.len().to_string())),
             ("content-encoding", None),
         ];
+        if let Some(captured) = &self.captured {
+            captured.borrow_mut().forget();
+        }
         self.failure = Some(error);
         self.reply = Reply::Said;
         Step { bytes: Some(body), release: Some(edits) }
@@ -369,7 +380,8 @@ impl Attempt {
         let mut changed = false;
         let whole_before = passing.events.is_empty();
         {
-            let Passing { events, hide_usage, done, finished, .. } = &mut passing;
+            let Passing { events, hide_usage, done, finished, reader, .. } = &mut passing;
+            let captured = self.captured.as_deref();
             let seen = &mut self.seen;
             let target = &*self.target;
             let price = self.told.as_ref().and_then(|info| info.price.as_ref());
@@ -381,6 +393,9 @@ impl Attempt {
                 if data == b"[DONE]" {
                     *done = true;
                     return Fate::Pass;
+                }
+                if let (Some(reader), Some(captured)) = (&mut *reader, captured) {
+                    read(data, &mut **reader, captured);
                 }
                 let marks = Marks::of(data);
                 marks.tell(data, seen);
@@ -462,7 +477,8 @@ impl Attempt {
         let told = {
             let Translated { framer, decoder, writer, .. } = &mut translated;
             let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen, price };
+            let captured = self.captured.as_deref();
+            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen, price, captured };
             let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
                 told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
@@ -480,7 +496,8 @@ impl Attempt {
         } else if done {
             // The decoder may still have something to tell.
             let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-            let sink = &mut Witness { sink: &mut *translated.writer, seen: &mut self.seen, price };
+            let (seen, captured) = (&mut self.seen, self.captured.as_deref());
+            let sink = &mut Witness { sink: &mut *translated.writer, seen, price, captured };
             if !end && let Err(error) = translated.decoder.end(sink) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);
@@ -501,6 +518,14 @@ impl Attempt {
 
 fn json_type() -> Edit {
     ("content-type", Some("application/json".to_owned()))
+}
+
+/// Reads the answer's text in an event that passes. What can't be read is the client's to judge.
+fn read(data: &[u8], reader: &mut dyn StreamDecoder, captured: &RefCell<Captured>) {
+    if let Ok(data) = std::str::from_utf8(data) {
+        let frame = Frame { kind: FrameKind::Event, event: "", data };
+        let _ = reader.frame(frame, &mut *captured.borrow_mut());
+    }
 }
 
 /// The error in an event, where it is one.

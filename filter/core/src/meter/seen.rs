@@ -1,8 +1,10 @@
 //! What is known of an attempt, while its reply comes and after.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{ModelInfo, Price, ServiceTier, Usage};
+use crate::capture::Captured;
 use crate::config::Target;
 use crate::error::Kind;
 use crate::openai::{Piece, Sink, Start};
@@ -59,6 +61,8 @@ pub struct Tried {
     pub seen: Seen,
     /// Why it failed, once it has.
     pub failure: Option<Kind>,
+    /// Its answer, where that is captured. The attempt gathers it here: a client that goes away is settled before it.
+    pub captured: Option<Rc<RefCell<Captured>>>,
 }
 
 impl Tried {
@@ -83,6 +87,7 @@ impl Tried {
             status: 0,
             seen: Seen::default(),
             failure: None,
+            captured: None,
         }
     }
 }
@@ -95,6 +100,8 @@ pub struct Witness<'w> {
     pub seen: &'w mut Seen,
     /// The price by which the client is told what its tokens cost, if it is.
     pub price: Option<&'w Price>,
+    /// Where the answer is gathered, if it is.
+    pub captured: Option<&'w RefCell<Captured>>,
 }
 
 impl Sink for Witness<'_> {
@@ -126,6 +133,9 @@ impl Sink for Witness<'_> {
             | Piece::Extra(..) => 0,
         };
         self.seen.output_bytes += text as u64;
+        if let Some(captured) = self.captured {
+            captured.borrow_mut().piece(choice, piece);
+        }
         self.sink.piece(choice, piece);
     }
 
