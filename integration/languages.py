@@ -11,11 +11,16 @@ from typing import Any
 
 import anthropic
 import openai
+from openai.lib.streaming._deltas import accumulate_delta
+from openai.types.chat import ChatCompletion
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-"""The input of every tool."""
+"""The input of every function."""
+
+RUN = {"name": "run", "description": "Runs a program."}
+"""A custom tool: its input is a text."""
 
 
 @dataclasses.dataclass
@@ -24,8 +29,8 @@ class Answer:
 
     text: str = ""
     thinking: str = ""
-    calls: list[tuple[str, str, dict]] = dataclasses.field(default_factory=list)
-    """Id, name, arguments."""
+    calls: list[tuple[str, str, Any]] = dataclasses.field(default_factory=list)
+    """Id, name, and arguments or a custom tool's input."""
     finish: str = ""
     """`stop` or `calls`, in no language's words."""
     input: int = 0
@@ -45,8 +50,9 @@ class Refused(Exception):
 class Language:
     """A conversation in one language; `say` goes on with it."""
 
-    def __init__(self, base_url: str, model: str, *, tools: bool = False, thinking: bool = False, stream: bool = False):
+    def __init__(self, base_url: str, model: str, *, tools: bool = False, custom: bool = False, thinking: bool = False, stream: bool = False):
         self.base_url, self.model = base_url, model
+        self.custom = custom
         self.tools, self.thinking, self.stream = tools, thinking, stream
         self.turns: list[Any] = []
 
@@ -79,10 +85,14 @@ class Chat(Language):
         more: dict[str, Any] = {"max_completion_tokens": 4000}
         if self.tools:
             more["tools"] = [{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA}}]
+        if self.custom:
+            more["tools"] = [{"type": "custom", "custom": RUN}]
         if self.thinking:
             more["reasoning_effort"] = "high"
         try:
-            if self.stream:
+            if self.stream and self.custom:
+                thinking, reply = "", gathered(client.chat.completions.create(model=self.model, messages=self.turns, stream=True, stream_options={"include_usage": True}, **more))
+            elif self.stream:
                 with client.chat.completions.stream(model=self.model, messages=self.turns, stream_options={"include_usage": True}, **more) as events:
                     thinking = "".join(
                         (event.chunk.choices[0].delta.model_extra or {}).get("reasoning_content") or ""
@@ -96,7 +106,8 @@ class Chat(Language):
         except openai.APIStatusError as error:
             raise Refused(error.status_code, str(error.body["message"])) from error
         message = reply.choices[0].message
-        calls = [(call.id, call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls or []]
+        given = lambda call: (call.custom.name, call.custom.input) if call.type == "custom" else (call.function.name, json.loads(call.function.arguments))
+        calls = [(call.id, *given(call)) for call in message.tool_calls or []]
         self.turns.append({"role": "assistant", "content": message.content, **({"tool_calls": [call.model_dump(exclude={"parsed_arguments": True, "index": True, "function": {"parsed_arguments"}}) for call in message.tool_calls]} if calls else {})})
         finish = {"stop": "stop", "tool_calls": "calls"}.get(reply.choices[0].finish_reason, reply.choices[0].finish_reason)
         return Answer(message.content or "", thinking, calls, finish, reply.usage.prompt_tokens, reply.usage.completion_tokens, message)
@@ -159,7 +170,8 @@ class Responses(Language):
         return self._ask()
 
     def result(self, results: dict[str, str]) -> Answer:
-        self.turns += [{"type": "function_call_output", "call_id": id_, "output": text} for id_, text in results.items()]
+        kind = "custom_tool_call_output" if self.custom else "function_call_output"
+        self.turns += [{"type": kind, "call_id": id_, "output": text} for id_, text in results.items()]
         return self._ask()
 
     def _ask(self) -> Answer:
@@ -168,6 +180,8 @@ class Responses(Language):
         more: dict[str, Any] = {"max_output_tokens": 4000, "store": False, "include": ["reasoning.encrypted_content"]}
         if self.tools:
             more["tools"] = [{"type": "function", "name": "get_weather", "description": "The weather", "parameters": SCHEMA, "strict": False}]
+        if self.custom:
+            more["tools"] = [{"type": "custom", **RUN}]
         if self.thinking:
             more["reasoning"] = {"effort": "high", "summary": "auto"}
         try:
@@ -184,9 +198,24 @@ class Responses(Language):
                 answer.thinking += "".join(part.text for part in item.summary)
             elif item.type == "function_call":
                 answer.calls.append((item.call_id, item.name, json.loads(item.arguments)))
+            elif item.type == "custom_tool_call":
+                answer.calls.append((item.call_id, item.name, item.input))
         answer.finish = "calls" if answer.calls else {"completed": "stop"}.get(reply.status, reply.status)
         self.turns += [item.model_dump(exclude_none=True, exclude={"parsed_arguments": True, "content": {"__all__": {"parsed"}}}) for item in reply.output]
         return answer
+
+
+def gathered(chunks: Any) -> ChatCompletion:
+    """A stream of chunks as one object. The SDK's own accumulator knows calls of functions only."""
+    message: dict[Any, Any] = {}
+    whole: dict[str, Any] = {"id": "", "object": "chat.completion", "created": 0, "model": ""}
+    finish = None
+    for chunk in chunks:
+        whole["usage"] = chunk.usage
+        for choice in chunk.choices:
+            accumulate_delta(message, choice.delta.to_dict())
+            finish = choice.finish_reason or finish
+    return ChatCompletion.model_validate({**whole, "choices": [{"index": 0, "finish_reason": finish, "logprobs": None, "message": message}]})
 
 
 def grammar(events: list[Any]) -> None:

@@ -104,3 +104,37 @@ def test_a_tool_loop_of_three_turns(gateway, provider: Scripted, language: str, 
     if native == "gemini":
         # What Google signed comes back to it.
         assert last.count("c2lnbmF0dXJl") == 2, last
+
+
+PROGRAM = 'print("wörld 😀")\n\\ \t'
+
+
+def inputs(said) -> list[str]:
+    """The inputs of the tool's calls in what a provider was sent: arguments are objects in one language and texts in another."""
+    if isinstance(said, str) and said.startswith('{"input"'):
+        said = json.loads(said)
+    if isinstance(said, dict) and set(said) == {"input"} and isinstance(said["input"], str):
+        return [said["input"]]
+    inner = said.values() if isinstance(said, dict) else said if isinstance(said, list) else ()
+    return [found for value in inner for found in inputs(value)]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("native", [native for native in NATIVES if native != "openai"])
+@pytest.mark.parametrize("language", ["chat", "responses"])
+def test_a_custom_tool(gateway, provider: Scripted, language: str, native: str, stream: bool) -> None:
+    """OpenAI's tools that take any text are functions elsewhere, and the model's calls of them are custom calls again."""
+    provider.clear()
+    turns = [Turn(text="I run it.", calls=(("call_1", "run", {"input": PROGRAM}),)), Turn(text="Done.")]
+    provider.then(*(NATIVES[native].told(language, turn, stream) for turn in turns))
+    talk = LANGUAGES[language](gateway.base_url, native, custom=True, stream=stream)
+    answer = talk.say("Run it.")
+    assert (answer.text, answer.finish) == ("I run it.", "calls")
+    assert [(name, given) for _, name, given in answer.calls] == [("run", PROGRAM)]
+    schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    sent = json.dumps(provider.last.json, ensure_ascii=False)
+    assert json.dumps(schema) in sent and "Runs a program." in sent and inputs(provider.last.json) == []
+    answer = talk.result({answer.calls[0][0]: "wörld"})
+    assert (answer.text, answer.finish, answer.calls) == ("Done.", "stop", [])
+    assert inputs(provider.last.json) == [PROGRAM]
+    assert len(provider.requests) == 2 and provider.left == 0

@@ -19,6 +19,7 @@ use crate::dialect::Native;
 use crate::error::Error;
 use crate::json::{Json, Str};
 use crate::meter::{ModelInfo, Seen, ServiceTier};
+use crate::openai::Customs;
 use crate::provider::auth::{Env, Outgoing, Tokens, shown_key};
 
 /// What an attempt needs to know of the world.
@@ -83,6 +84,8 @@ pub struct Attempt {
     model: String,
     /// What the reply's writer must know of the request.
     echo: String,
+    /// The client's custom tools, where the target knows functions only.
+    customs: Customs,
     reply: reply::Reply,
     seen: Seen,
     /// What is known about the model, where a stream's client is told the cost.
@@ -131,6 +134,7 @@ impl Attempt {
             } else {
                 String::new()
             },
+            customs: made.customs,
             reply: reply::Reply::Awaited,
             seen: Seen { tier: requested_tier(asked), ..Seen::default() },
             told: None,
@@ -164,6 +168,7 @@ impl Attempt {
             echo: String::new(),
             told: None,
             captured: None,
+            customs: Customs::default(),
             reply: reply::Reply::Awaited,
             seen: Seen::default(),
             failure: None,

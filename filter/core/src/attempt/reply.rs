@@ -323,6 +323,7 @@ impl Attempt {
     fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
         let provider = self.target.provider;
         let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+        let sink = &mut self.customs.telling(sink);
         let captured = self.captured.as_deref();
         let sink = &mut Witness { sink, seen: &mut self.seen, price, captured };
         if body.trim_ascii().is_empty() {
@@ -477,8 +478,9 @@ impl Attempt {
         let told = {
             let Translated { framer, decoder, writer, .. } = &mut translated;
             let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+            let sink = &mut self.customs.telling(&mut **writer);
             let captured = self.captured.as_deref();
-            let sink = &mut Witness { sink: &mut **writer, seen: &mut self.seen, price, captured };
+            let sink = &mut Witness { sink, seen: &mut self.seen, price, captured };
             let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
                 told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
@@ -496,8 +498,9 @@ impl Attempt {
         } else if done {
             // The decoder may still have something to tell.
             let price = self.told.as_ref().and_then(|info| info.price.as_ref());
+            let sink = &mut self.customs.telling(&mut *translated.writer);
             let (seen, captured) = (&mut self.seen, self.captured.as_deref());
-            let sink = &mut Witness { sink: &mut *translated.writer, seen, price, captured };
+            let sink = &mut Witness { sink, seen, price, captured };
             if !end && let Err(error) = translated.decoder.end(sink) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);

@@ -6,10 +6,12 @@ use super::World;
 use crate::client::responses::Stored;
 use crate::client::{Endpoint, Request};
 use crate::config::Target;
-use crate::dialect::{Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings};
+use crate::dialect::{
+    Asked, Native, no_chat, no_counting, no_embeddings, screen, screen_embeddings, unsupported_field,
+};
 use crate::error::Error;
 use crate::json::{Json, Str, escaped, splice};
-use crate::openai::{ChatRequest, EmbeddingsRequest, Param};
+use crate::openai::{ChatRequest, Customs, EmbeddingsRequest, Param, Word};
 use crate::provider::Auth;
 use crate::provider::auth::{Outgoing, authorize};
 use crate::provider::path::{fill, segment, value};
@@ -23,6 +25,8 @@ pub(super) struct Made {
     /// Whether vectors are wanted in base64.
     pub base64: bool,
     pub model: String,
+    /// The client's custom tools, where the target knows functions only.
+    pub customs: Customs,
 }
 
 /// What a request becomes in the target's language.
@@ -38,6 +42,7 @@ struct Said {
     stream: bool,
     include_usage: bool,
     base64: bool,
+    customs: Customs,
 }
 
 pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Result<Made, Error> {
@@ -59,8 +64,8 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
         add(name, &value, &mut outgoing.headers);
     }
     authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
-    let Said { native, stream, include_usage, base64, .. } = said;
-    Ok(Made { outgoing, native, stream, include_usage, base64, model })
+    let Said { native, stream, include_usage, base64, customs, .. } = said;
+    Ok(Made { outgoing, native, stream, include_usage, base64, model, customs })
 }
 
 fn say(
@@ -148,7 +153,8 @@ pub(super) fn fetch(target: &Target, asked: &Stored, world: &World<'_>) -> Resul
     headers(target, &mut outgoing.headers, world)?;
     authorize(target, &mut outgoing, world.env, world.tokens, world.now)?;
     let (stream, model) = (asked.stream(), String::new());
-    Ok(Made { outgoing, native: Some(native), stream, include_usage: false, base64: false, model })
+    let (include_usage, base64, customs) = (false, false, Customs::default());
+    Ok(Made { outgoing, native: Some(native), stream, include_usage, base64, model, customs })
 }
 
 fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) -> Result<Said, Error> {
@@ -184,7 +190,24 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     provider.dialect.headers(&request, &mut features);
     let (stream, include_usage) = (request.stream, request.include_usage);
     let template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
-    Ok(Said { passes, template, features, stream, include_usage, ..Said::default() })
+    let customs = customs(target, asked)?;
+    Ok(Said { passes, template, features, stream, include_usage, customs, ..Said::default() })
+}
+
+/// The client's custom tools, where the target knows functions only. A function's arguments keep to no grammar: one is
+/// refused, or dropped as parameters are.
+fn customs(target: &Target, asked: &Request) -> Result<Customs, Error> {
+    let functions_only = match asked.endpoint {
+        Endpoint::Chat => !target.provider.dialect.native(),
+        endpoint => endpoint == Endpoint::Responses,
+    };
+    if !functions_only || !asked.body.says(Word::Custom) {
+        return Ok(Customs::default());
+    }
+    match Customs::of(&asked.body) {
+        (_, Some(place)) if !target.drop_params => Err(unsupported_field(&place, target)),
+        (customs, _) => Ok(customs),
+    }
 }
 
 /// A request that comes from another language asks for thinking in both ways that the hub has: one of them goes on. A

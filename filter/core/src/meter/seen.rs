@@ -117,8 +117,8 @@ impl Sink for Witness<'_> {
     fn piece(&mut self, choice: u32, piece: Piece<'_>) {
         let text = match piece {
             Piece::Text(text) | Piece::Reasoning(text) | Piece::Refusal(text) => text.raw().len(),
-            Piece::ToolCall { name, .. } => name.raw().len(),
-            Piece::ToolArgs { fragment, .. } => fragment.raw().len(),
+            Piece::ToolCall { name, .. } | Piece::CustomCall { name, .. } => name.raw().len(),
+            Piece::ToolArgs { fragment, .. } | Piece::CustomInput { fragment, .. } => fragment.raw().len(),
             Piece::ToolInput { input, .. } => input.text().len(),
             Piece::Finish(finish) => {
                 if choice == 0 {

@@ -32,6 +32,8 @@ pub enum Word {
     FileId,
     /// Results of tools that failed, marked so.
     IsError,
+    /// Custom tools, and calls of them.
+    Custom,
 }
 
 /// In the enum's order.
@@ -45,6 +47,7 @@ pub(super) const WORDS: Words = Words::of(&[
     "strict",
     "file_id",
     "is_error",
+    "custom",
 ]);
 
 /// What one pass over a request tells beside its fields.
@@ -101,6 +104,12 @@ impl Body {
     #[must_use]
     pub fn reading(&self) -> Reading<'_> {
         Reading { text: &self.text, found: self.notes.found, long: &self.notes.long }
+    }
+
+    /// Whether `word` stands in it. What is spelled with escapes is not found.
+    #[must_use]
+    pub const fn says(&self, word: Word) -> bool {
+        self.notes.found >> word as u8 & 1 == 1
     }
 
     /// The spellings of its long strings, in order: what most of a large body is.

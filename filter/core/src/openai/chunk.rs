@@ -147,6 +147,19 @@ impl ChunkWriter {
         self.out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
         self.out.number(u64::from(index));
     }
+
+    /// Tells that a call begins: its id and name, and the words for its kind and for what it gives.
+    fn call(&mut self, choice: u32, index: u32, (id, name): (Str<'_>, Str<'_>), [kind, given]: [&str; 2]) {
+        self.tool(choice, index);
+        self.out.field_token("id", id);
+        self.out.field_text("type", kind);
+        self.out.key(kind);
+        self.out.open(b'{');
+        self.out.field_token("name", name);
+        self.out.field_text(given, "");
+        self.out.extend_from_slice(b"}}]");
+        self.shut();
+    }
 }
 
 impl Sink for ChunkWriter {
@@ -184,17 +197,19 @@ impl Sink for ChunkWriter {
             }
             Piece::Refusal(text) => self.delta(choice, b"\"refusal\":\"", text.raw(), b"\""),
             Piece::ToolCall { index, id, name } => {
-                self.tool(choice, index);
-                self.out.field_token("id", id);
-                self.out.extend_from_slice(b",\"type\":\"function\",\"function\":{");
-                self.out.field_token("name", name);
-                self.out.extend_from_slice(b",\"arguments\":\"\"}}]");
-                self.shut();
+                self.call(choice, index, (id, name), ["function", "arguments"]);
             }
-            Piece::ToolArgs { fragment, .. } if fragment.is_empty() => {}
-            Piece::ToolArgs { index, fragment } => {
+            Piece::CustomCall { index, id, name } => {
+                self.call(choice, index, (id, name), ["custom", "input"]);
+            }
+            Piece::ToolArgs { fragment, .. } | Piece::CustomInput { fragment, .. } if fragment.is_empty() => {
+            }
+            Piece::ToolArgs { index, fragment } | Piece::CustomInput { index, fragment } => {
+                let custom = matches!(piece, Piece::CustomInput { .. });
+                let given =
+                    if custom { ",\"custom\":{\"input\":\"" } else { ",\"function\":{\"arguments\":\"" };
                 self.tool(choice, index);
-                self.out.extend_from_slice(b",\"function\":{\"arguments\":\"");
+                self.out.extend_from_slice(given.as_bytes());
                 self.out.extend_from_slice(fragment.raw().as_bytes());
                 self.out.extend_from_slice(b"\"}}]");
                 self.shut();

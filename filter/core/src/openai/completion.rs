@@ -35,7 +35,9 @@ struct Choice {
 struct Call {
     id: String,
     name: String,
+    /// Or the input of a custom tool.
     arguments: String,
+    custom: bool,
 }
 
 impl CompletionWriter {
@@ -129,11 +131,13 @@ impl Call {
     fn write(&self, out: &mut Vec<u8>) {
         out.open(b'{');
         optional(out, "id", Some(&self.id));
-        out.field_text("type", "function");
-        out.key("function");
+        let (kind, given) = if self.custom { ("custom", "input") } else { ("function", "arguments") };
+        out.field_text("type", kind);
+        out.key(kind);
         out.open(b'{');
         optional(out, "name", Some(&self.name));
-        optional(out, "arguments", Some(if self.arguments.is_empty() { "{}" } else { &self.arguments }));
+        let nothing = self.arguments.is_empty() && !self.custom;
+        optional(out, given, Some(if nothing { "{}" } else { &self.arguments }));
         out.close(b'}');
         out.close(b'}');
     }
@@ -184,6 +188,7 @@ impl Sink for CompletionWriter {
 
     fn piece(&mut self, choice: u32, piece: Piece<'_>) {
         let Some(choice) = self.choice(choice) else { return };
+        let custom = matches!(piece, Piece::CustomCall { .. });
         match piece {
             Piece::Text(text) => choice.text.get_or_insert_default().push_str(text.raw()),
             Piece::Reasoning(text) => {
@@ -199,14 +204,14 @@ impl Sink for CompletionWriter {
                 push_item(&mut choice.blocks, &block);
             }
             Piece::Refusal(text) => choice.refusal.get_or_insert_default().push_str(text.raw()),
-            Piece::ToolCall { index, id, name } => {
+            Piece::ToolCall { index, id, name } | Piece::CustomCall { index, id, name } => {
                 // Calls are told in order; an index only tells fragments apart.
                 if choice.calls.len() == index as usize {
                     let (id, name) = (id.raw().to_owned(), name.raw().to_owned());
-                    choice.calls.push(Call { id, name, arguments: String::new() });
+                    choice.calls.push(Call { id, name, arguments: String::new(), custom });
                 }
             }
-            Piece::ToolArgs { index, fragment } => {
+            Piece::ToolArgs { index, fragment } | Piece::CustomInput { index, fragment } => {
                 if let Some(call) = choice.calls.get_mut(index as usize) {
                     call.arguments.push_str(fragment.raw());
                 }

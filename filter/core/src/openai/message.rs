@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::custom;
 use super::request::wrong;
 use crate::error::Error;
-use crate::json::{Cursor, FromJson, Invalid, Json, Kind, Str};
+use crate::json::{Cursor, FromJson, Invalid, Json, Kind, Str, escaped};
 use crate::json_view;
 
 /// Who speaks.
@@ -133,10 +134,11 @@ pub enum Thinking<'a> {
 pub struct ToolCall<'a> {
     /// Its id.
     pub id: Str<'a>,
-    /// The function's name.
+    /// The function's or custom tool's name.
     pub name: Str<'a>,
-    /// The arguments, JSON inside a string.
-    pub arguments: Str<'a>,
+    /// A function's arguments, JSON inside a string, or a custom tool's input.
+    given: Str<'a>,
+    custom: bool,
     /// The call's whole text.
     pub raw: Json<'a>,
 }
@@ -159,11 +161,19 @@ json_view! {
 }
 
 json_view! {
-    struct CallView<'a> { "id" => id: Str<'a>, "function" => function: CalledView<'a> }
+    struct CallView<'a> {
+        "id" => id: Str<'a>,
+        "function" => function: CalledView<'a>,
+        "custom" => custom: Json<'a>,
+    }
 }
 
 json_view! {
-    struct CalledView<'a> { "name" => name: Str<'a>, "arguments" => arguments: Json<'a> }
+    struct CalledView<'a> {
+        "name" => name: Str<'a>,
+        "arguments" => arguments: Json<'a>,
+        "input" => input: Json<'a>,
+    }
 }
 
 json_view! {
@@ -226,7 +236,8 @@ impl<'a> Message<'a> {
             let called: CalledView<'a> = call.read().unwrap_or_default();
             let name = called.name.ok_or_else(|| at("has a 'function_call' without a name"))?;
             // The old form has no ids; the function's name ties call and result together.
-            tool_calls.push(ToolCall { id: name, name, arguments: called.arguments(), raw: call });
+            let given = given(called.arguments);
+            tool_calls.push(ToolCall { id: name, name, given, custom: false, raw: call });
         }
         let tool_call_id = view.tool_call_id.or(if role == Role::Tool { view.name } else { None });
         if role == Role::Tool && tool_call_id.is_none() {
@@ -253,25 +264,38 @@ impl<'a> Message<'a> {
     }
 }
 
-impl<'a> CalledView<'a> {
-    /// Arguments as a string token; an object (which some clients send) is none and reads as no arguments.
-    fn arguments(&self) -> Str<'a> {
-        self.arguments.and_then(Json::as_str).unwrap_or(Str::literal(""))
-    }
+/// Arguments as a string token; an object (which some clients send) is none and reads as no arguments.
+fn given(arguments: Option<Json<'_>>) -> Str<'_> {
+    arguments.and_then(Json::as_str).unwrap_or(Str::literal(""))
 }
 
 impl<'a> ToolCall<'a> {
     fn read(raw: Json<'a>) -> Option<Self> {
         let view: CallView<'a> = raw.read()?;
-        let called = view.function?;
+        let custom = view.function.is_none();
+        let called = view.function.or_else(|| view.custom?.read())?;
         let name = called.name?;
-        Some(Self { id: view.id.unwrap_or(name), name, arguments: called.arguments(), raw })
+        let given = given(if custom { called.input } else { called.arguments });
+        Some(Self { id: view.id.unwrap_or(name), name, given, custom, raw })
+    }
+
+    /// The arguments as the spelling of a string, whatever they are: `{}` for none.
+    #[must_use]
+    pub fn arguments(&self) -> Cow<'a, str> {
+        match self.given.raw() {
+            _ if self.custom => Cow::Owned(escaped(&custom::arguments(self.given))),
+            "" => Cow::Borrowed("{}"),
+            given => Cow::Borrowed(given),
+        }
     }
 
     /// The arguments as JSON text: `{}` for none, `None` when they are not a JSON object.
     #[must_use]
     pub fn input(&self) -> Option<Cow<'a, str>> {
-        let text = self.arguments.plain();
+        if self.custom {
+            return Some(Cow::Owned(custom::arguments(self.given)));
+        }
+        let text = self.given.plain();
         if text.trim().is_empty() {
             return Some(Cow::Borrowed("{}"));
         }

@@ -3,6 +3,7 @@
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 
 use super::body::{Body, Reading, WORDS, Word};
+use super::custom::PARAMETERS;
 use super::message::Message;
 use super::params::{Param, ParamSet};
 use crate::error::{Error, Kind as ErrorKind};
@@ -280,6 +281,7 @@ impl<'a> ChatRequest<'a> {
             Some(_) => None,
             None => raw
                 .field("function")
+                .or_else(|| raw.field("custom"))
                 .unwrap_or(raw)
                 .field("name")
                 .and_then(Json::as_str)
@@ -387,6 +389,7 @@ json_view! {
     struct ToolView<'a> {
         "type" => kind: Str<'a>,
         "function" => function: FunctionView<'a>,
+        "custom" => custom: Json<'a>,
         "cache_control" => cache_control: Json<'a>,
     }
 }
@@ -408,8 +411,9 @@ impl<'a> Tool<'a> {
         let view: ToolView<'a> =
             raw.parse().map_err(|invalid| at(&format!("is malformed: {}", invalid.what)))?;
         let kind = view.kind.unwrap_or(Str::literal("function"));
-        match view.function {
-            Some(function) if kind.is("function") => {
+        let custom = view.custom.is_some() && kind.is("custom");
+        match view.custom.filter(|_| custom).map_or(view.function, Json::read) {
+            Some(function) if custom || kind.is("function") => {
                 let name = function
                     .name
                     .filter(|name| !name.is_empty())
@@ -420,7 +424,7 @@ impl<'a> Tool<'a> {
                 Ok(Self::Function(FunctionTool {
                     name,
                     description: function.description,
-                    parameters: function.parameters,
+                    parameters: if custom { Some(Json::trusted(PARAMETERS)) } else { function.parameters },
                     strict: function.strict,
                     cache_control: view.cache_control.or(function.cache_control),
                 }))

@@ -63,6 +63,23 @@ pub enum Piece<'a> {
         /// The arguments.
         input: Json<'a>,
     },
+    /// A call of a custom tool begins: its input is a text, told by [`Piece::CustomInput`]. Dialects tell functions only;
+    /// [`super::Customs`] knows better.
+    CustomCall {
+        /// Which call, counted with the others.
+        index: u32,
+        /// Its id.
+        id: Str<'a>,
+        /// The tool's name.
+        name: Str<'a>,
+    },
+    /// A fragment of a custom call's input.
+    CustomInput {
+        /// Which call.
+        index: u32,
+        /// The fragment.
+        fragment: Str<'a>,
+    },
     /// Items of OpenAI's `annotations` array: a JSON array.
     Annotations(Json<'a>),
     /// OpenAI's `logprobs` object.

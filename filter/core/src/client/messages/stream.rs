@@ -243,6 +243,8 @@ impl Sink for EventWriter {
                 self.ending.finish(finish);
             }
             Piece::Annotations(items) if matches!(self.open, Open::Text) => self.citations(items),
+            // A custom tool of this language's is what the hub calls a function.
+            Piece::CustomCall { .. } | Piece::CustomInput { .. } => {}
             Piece::Annotations(_) | Piece::Logprobs(_) | Piece::Extra(..) => {}
         }
     }

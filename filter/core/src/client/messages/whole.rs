@@ -110,6 +110,8 @@ impl Sink for MessageWriter {
                     told.extend(citations(items));
                 }
             }
+            // A custom tool of this language's is what the hub calls a function.
+            Piece::CustomCall { .. } | Piece::CustomInput { .. } => {}
             Piece::Logprobs(_) | Piece::Extra(..) => {}
         }
     }

@@ -7,6 +7,7 @@ use super::reasoning;
 use crate::error::{Error, Kind as ErrorKind};
 use crate::json::{Json, Kind, Out, Str};
 use crate::json_view;
+use crate::openai::custom;
 use crate::openai::request::wrong;
 
 /// What a provider's own tools have left in a conversation. The model's words tell what came of it; a model elsewhere
@@ -50,6 +51,7 @@ json_view! {
         "call_id" => call_id: Str<'a>,
         "name" => name: Str<'a>,
         "arguments" => arguments: Str<'a>,
+        "input" => input: Str<'a>,
         "output" => output: Json<'a>,
         "summary" => summary: Vec<Said<'a>>,
         "encrypted_content" => sealed: Str<'a>,
@@ -113,8 +115,9 @@ impl Turns<'_> {
                 self.reasoning(&item);
                 Ok(())
             }
-            Some("function_call") => self.call(&item, &at),
-            Some("function_call_output") => self.result(&item, &at),
+            Some("function_call") => self.call(&item, false, &at),
+            Some("custom_tool_call") => self.call(&item, true, &at),
+            Some("function_call_output" | "custom_tool_call_output") => self.result(&item, &at),
             Some("item_reference") => Err(at(
                 "refers to a stored item, and this model's provider stores none: send the item itself",
             )),
@@ -122,7 +125,7 @@ impl Turns<'_> {
             Some(other) => {
                 let message = format!(
                     "'input[{index}]' is of the type '{other}', for which this model's provider has no equal: send \
-                     messages, reasoning, function calls and their outputs."
+                     messages, reasoning, calls and their outputs."
                 );
                 Err(Error::client(ErrorKind::UnsupportedParameter, message)
                     .param(format!("input[{index}].type")))
@@ -168,7 +171,7 @@ impl Turns<'_> {
         }
     }
 
-    fn call(&mut self, item: &Item<'_>, at: &dyn Fn(&str) -> Error) -> Result<(), Error> {
+    fn call(&mut self, item: &Item<'_>, custom: bool, at: &dyn Fn(&str) -> Error) -> Result<(), Error> {
         let id = item.call_id.ok_or_else(|| at("is a call without 'call_id'"))?;
         let name = item.name.ok_or_else(|| at("is a call without 'name'"))?;
         let calls = &mut self.turn.calls;
@@ -178,7 +181,11 @@ impl Turns<'_> {
         calls.key("function");
         calls.open(b'{');
         calls.field_token("name", name);
-        calls.field_token("arguments", item.arguments.unwrap_or(Str::literal("{}")));
+        if custom {
+            calls.field_text("arguments", &custom::arguments(item.input.unwrap_or(Str::literal(""))));
+        } else {
+            calls.field_token("arguments", item.arguments.unwrap_or(Str::literal("{}")));
+        }
         calls.close(b'}');
         calls.close(b'}');
         Ok(())

@@ -52,7 +52,9 @@ pub(super) struct Text {
 pub(super) struct Call {
     pub call_id: String,
     pub name: String,
+    /// Or the input of a custom tool.
     pub arguments: String,
+    pub custom: bool,
 }
 
 /// How an item or a whole response stands.
@@ -235,16 +237,30 @@ impl Call {
     }
 
     fn write_with(&self, arguments: &str, status: Status, out: &mut Vec<u8>) {
-        out.field_text("type", "function_call");
+        out.field_text("type", if self.custom { "custom_tool_call" } else { "function_call" });
         out.field_text("status", status.word());
         out.field_token("call_id", Str::spelled(&self.call_id));
         out.field_token("name", Str::spelled(&self.name));
-        out.field_token("arguments", Str::spelled(arguments));
+        out.field_token(self.given(), Str::spelled(arguments));
     }
 
-    /// The arguments: a call that gives none has an empty object.
+    /// What it gives, by this API's name.
+    pub const fn given(&self) -> &'static str {
+        if self.custom { "input" } else { "arguments" }
+    }
+
+    /// The names of the events that tell a piece of it, and the whole.
+    pub const fn events(&self) -> [&'static str; 2] {
+        if self.custom {
+            ["response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"]
+        } else {
+            ["response.function_call_arguments.delta", "response.function_call_arguments.done"]
+        }
+    }
+
+    /// The arguments: a function's call that gives none has an empty object.
     pub fn whole(&self) -> &str {
-        if self.arguments.is_empty() { "{}" } else { &self.arguments }
+        if self.arguments.is_empty() && !self.custom { "{}" } else { &self.arguments }
     }
 
     /// Adds arguments that came as a value; what was added, as a spelling.

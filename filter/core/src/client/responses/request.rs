@@ -260,7 +260,7 @@ mod tests {
             (r#""prompt":{"id":"p"}"#, "prompt"),
             (r#""background":true"#, "background"),
             (r#""tools":[{"type":"file_search"}]"#, "tools[0].type"),
-            (r#""tools":[{"type":"custom","name":"x"}]"#, "tools[0].type"),
+            (r#""tools":[{"type":"custom"}]"#, "tools[0].name"),
             (r#""tool_choice":"perhaps""#, "tool_choice"),
             (r#""tool_choice":{"type":"mcp"}"#, "tool_choice"),
             (r#""text":{"format":{"type":"xml"}}"#, "text.format"),

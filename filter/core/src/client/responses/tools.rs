@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Kind as ErrorKind};
 use crate::json::{Json, Kind, Out, Str};
+use crate::openai::custom;
 use crate::openai::request::wrong;
 
 /// What a request says about tools.
@@ -49,9 +50,9 @@ impl<'a> Tools<'a> {
     fn tool(&mut self, tool: Json<'a>, index: usize) -> Result<(), Error> {
         let kind = tool.field("type").and_then(Json::as_str).map(Str::plain).unwrap_or_default();
         match &*kind {
-            "function" => {
+            "function" | "custom" => {
                 if tool.field("name").and_then(Json::as_str).is_none_or(Str::is_empty) {
-                    let message = format!("'tools[{index}]' is a function without a 'name'.");
+                    let message = format!("'tools[{index}]' is a {kind} tool without a 'name'.");
                     return Err(Error::invalid(message).param(format!("tools[{index}].name")));
                 }
                 self.functions.push(tool);
@@ -71,7 +72,7 @@ impl<'a> Tools<'a> {
     }
 
     fn choose(&mut self, choice: Json<'a>) -> Result<(), Error> {
-        let expected = "\"none\", \"auto\", \"required\", a function by its name, or allowed tools";
+        let expected = "\"none\", \"auto\", \"required\", a tool by its name, or allowed tools";
         let wrong = || wrong("tool_choice", expected);
         if let Some(word) = choice.as_str() {
             let known = ["none", "auto", "required"].iter().any(|known| word.is(known));
@@ -80,7 +81,7 @@ impl<'a> Tools<'a> {
         }
         let text = |name: &str| choice.field(name).and_then(Json::as_str);
         match text("type").map(Str::plain).as_deref() {
-            Some("function") => self.choice = Choice::Function(text("name").ok_or_else(wrong)?),
+            Some("function" | "custom") => self.choice = Choice::Function(text("name").ok_or_else(wrong)?),
             // Fewer tools with the same freedom among them: what the model may call is the same.
             Some("allowed_tools") => {
                 let tools = choice.field("tools").map(Json::items).ok_or_else(wrong)?;
@@ -160,15 +161,21 @@ fn location(place: Json<'_>, out: &mut Vec<u8>) {
     out.close(b'}');
 }
 
+/// A custom tool is a function of one string here: only providers that speak this API know more.
 fn function(tool: Json<'_>, out: &mut Vec<u8>) {
+    let custom = tool.field("type").and_then(Json::as_str).is_some_and(|kind| kind.is("custom"));
     out.open(b'{');
     out.field_text("type", "function");
     out.key("function");
     out.open(b'{');
-    for name in ["name", "description", "parameters", "strict"] {
+    let names: &[&str] = &["name", "description", "parameters", "strict"];
+    for name in names.iter().take(if custom { 2 } else { 4 }) {
         if let Some(value) = tool.field(name).filter(|value| !value.is_null()) {
             out.field(name, value);
         }
+    }
+    if custom {
+        out.field("parameters", Json::trusted(custom::PARAMETERS));
     }
     out.close(b'}');
     if let Some(mark) = tool.field("cache_control").filter(|mark| !mark.is_null()) {

@@ -198,10 +198,12 @@ impl ResponseWriter {
                     part_done(events, part, id, at, index);
                 }
             }
-            Kinds::Call(call) => events.tell("response.function_call_arguments.done", |out| {
+            Kinds::Call(call) => events.tell(call.events()[1], |out| {
                 place(out, id, at, None);
-                out.field_token("name", Str::spelled(&call.name));
-                out.field_token("arguments", Str::spelled(call.whole()));
+                if !call.custom {
+                    out.field_token("name", Str::spelled(&call.name));
+                }
+                out.field_token(call.given(), Str::spelled(call.whole()));
             }),
         }
         events.tell("response.output_item.done", |out| {
@@ -306,13 +308,14 @@ impl ResponseWriter {
         self.close_open();
     }
 
-    fn call(&mut self, index: u32, id: Str<'_>, name: Str<'_>) {
+    fn call(&mut self, index: u32, id: Str<'_>, name: Str<'_>, custom: bool) {
         if self.calls.iter().any(|(known, _)| *known == index) {
             return;
         }
         self.close_open();
         let (call_id, name) = (id.raw().to_owned(), name.raw().to_owned());
-        let at = self.add("fc", Kinds::Call(Call { call_id, name, arguments: String::new() }));
+        let call = Call { call_id, name, arguments: String::new(), custom };
+        let at = self.add(if custom { "ctc" } else { "fc" }, Kinds::Call(call));
         self.calls.push((index, at));
     }
 
@@ -320,7 +323,7 @@ impl ResponseWriter {
         let Some((_, at)) = self.calls.iter().find(|(known, _)| *known == index).copied() else { return };
         let Some(Item { id, of: Kinds::Call(call), open: true }) = self.items.get_mut(at) else { return };
         let added = add(call);
-        self.events.tell("response.function_call_arguments.delta", |out| {
+        self.events.tell(call.events()[0], |out| {
             place(out, id, at, None);
             out.field_token("delta", Str::spelled(&added));
         });
@@ -418,12 +421,16 @@ impl Sink for ResponseWriter {
             Piece::Reasoning(text) => self.think(text),
             Piece::Signature(signature) => self.seal(|reasoning| reasoning.sign(signature)),
             Piece::RedactedThinking(data) => self.seal(|reasoning| reasoning.redact(data)),
-            Piece::ToolCall { index, id, name } => self.call(index, id, name),
-            Piece::ToolArgs { fragment, .. } if fragment.is_empty() => {}
-            Piece::ToolArgs { index, fragment } => self.arguments(index, |call| {
-                call.arguments.push_str(fragment.raw());
-                fragment.raw().to_owned()
-            }),
+            Piece::ToolCall { index, id, name } => self.call(index, id, name, false),
+            Piece::CustomCall { index, id, name } => self.call(index, id, name, true),
+            Piece::ToolArgs { fragment, .. } | Piece::CustomInput { fragment, .. } if fragment.is_empty() => {
+            }
+            Piece::ToolArgs { index, fragment } | Piece::CustomInput { index, fragment } => {
+                self.arguments(index, |call| {
+                    call.arguments.push_str(fragment.raw());
+                    fragment.raw().to_owned()
+                })
+            }
             Piece::ToolInput { index, input } => self.arguments(index, |call| call.add_value(input)),
             Piece::Annotations(items) => self.annotate(items),
             Piece::Logprobs(value) => {

@@ -152,8 +152,8 @@ fn call(made: &ToolCall<'_>, body: &mut Vec<u8>) {
     body.open(b'{');
     body.field_token("name", made.name);
     // A call without arguments has an empty string in many clients' histories.
-    let arguments = if made.arguments.is_empty() { Str::literal("{}") } else { made.arguments };
-    body.field_token("arguments", arguments);
+    let arguments = made.arguments();
+    body.field_token("arguments", Str::spelled(&arguments));
     body.close(b'}');
     body.close(b'}');
 }

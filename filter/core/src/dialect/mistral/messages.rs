@@ -229,8 +229,8 @@ fn call(made: &ToolCall<'_>, ids: &mut CallIds, body: &mut Vec<u8>) {
     body.key("function");
     body.open(b'{');
     body.field_token("name", made.name);
-    let arguments = if made.arguments.is_empty() { Str::literal("{}") } else { made.arguments };
-    body.field_token("arguments", arguments);
+    let arguments = made.arguments();
+    body.field_token("arguments", Str::spelled(&arguments));
     body.close(b'}');
     body.close(b'}');
 }
