@@ -12,6 +12,16 @@ from gateway import HTTP, Process
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
+COMPLETION = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+}
+"""A provider's whole answer, in OpenAI's form."""
+
 
 def assert_openai_error(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
     """An error in OpenAI's form: its inner object."""

@@ -13,17 +13,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from checks import COMPLETION
 from gateway import HTTP, Dragoman
 from standins.scripted import Scripted, Until, json_reply, stream_reply
 
-COMPLETION = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-}
 GOOD = json_reply(COMPLETION)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from checks import COMPLETION
 from gateway import HTTP, Dragoman, envoy_version
 from inline import Inline
 from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, Wait, json_reply, raw_reply, stream_reply
@@ -17,14 +18,6 @@ from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, Wait, json_r
 # Up to Envoy 1.36 a head that is held can't be turned: see fact 6.
 HOLDS = envoy_version() >= (1, 37)
 
-COMPLETION = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-}
 GOOD = json_reply(COMPLETION)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from checks import COMPLETION
 from gateway import HTTP, Dragoman
 from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, Wait, json_reply, raw_reply, stream_reply
-from test_course import COMPLETION, GOOD, HOLDS, MESSAGE, POLICY, SILENT, WINDOW, asked, counts, entry, event, failure, rooms, run, stands  # noqa: F401
+from test_course import GOOD, HOLDS, MESSAGE, POLICY, SILENT, WINDOW, asked, counts, entry, event, failure, rooms, run, stands  # noqa: F401
 
 USAGE = {"input_tokens": 3, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 5}
 SAID = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [{"type": "output_text", "text": "Ciao", "annotations": []}]}

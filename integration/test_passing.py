@@ -261,17 +261,24 @@ def test_an_upload_of_200_mb_passes_in_constant_memory(shape):
 class Echo(StandIn):
     """A WebSocket that says every text again."""
 
-    async def _connection(self, reader, writer) -> None:
+    async def _shake(self, reader, writer) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
         key = next(line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
         accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
         writer.write(f"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n".encode())
+
+    async def _frame(self, reader) -> tuple[int, bytes]:
+        """The first byte of the client's next frame, and its text."""
+        first, length = await reader.readexactly(2)
+        mask = await reader.readexactly(4)
+        return first, bytes(byte ^ mask[at % 4] for at, byte in enumerate(await reader.readexactly(length & 127)))
+
+    async def _connection(self, reader, writer) -> None:
+        await self._shake(reader, writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                first, length = await reader.readexactly(2)
-                mask = await reader.readexactly(4)
-                text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(await reader.readexactly(length & 127)))
+                first, text = await self._frame(reader)
                 writer.write(struct.pack("BB", first, len(text)) + text)
                 await writer.drain()
         writer.close()
@@ -311,16 +318,10 @@ class Session(Echo):
         writer.close()
 
     async def _listen(self, reader, writer, answered: asyncio.Queue) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.heads.append(head)
-        key = next(line.partition(":")[2].strip() for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
-        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
-        writer.write(f"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n".encode())
+        await self._shake(reader, writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                first, length = await reader.readexactly(2)
-                mask = await reader.readexactly(4)
-                text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(await reader.readexactly(length & 127)))
+                first, text = await self._frame(reader)
                 if first & 15 == 8:
                     writer.write(struct.pack("BB", first, len(text)) + text)
                     break

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from checks import COMPLETION
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,15 +28,6 @@ from standins.scripted import Scripted, json_reply
 SECRET = "sk-secret-of-the-config"
 INCLUDE = ROOT / "envoy" / "include"
 ROLES = {"upstream": INCLUDE, "inline": INCLUDE / "inline"}
-
-COMPLETION = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
-}
 
 
 def entry(name: str, model: str, **params: Any) -> dict[str, Any]:
