@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
-use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::attempt::Attempt;
 use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
@@ -13,7 +13,7 @@ use dragoman_core::openai::body::Body;
 use dragoman_core::openai::{ChunkWriter, CompletionWriter};
 use dragoman_core::provider;
 use dragoman_tests::cuts::Seeded;
-use dragoman_tests::golden;
+use dragoman_tests::{golden, still};
 
 /// How many variations of each seed are tried.
 const ROUNDS: usize = 12;
@@ -153,16 +153,8 @@ fn requests() {
     let mut seeded = Seeded::new(13);
     let bodies = seeds(&["request.json"]);
     let env = |_: &str| Some("key".to_owned());
-    let world = World {
-        env: &env,
-        tokens: &|_| None,
-        now: 1,
-        id: "id",
-        model: None,
-        headers: &[],
-        seal: &Seal::of(None),
-        hold_heads: false,
-    };
+    let seal = Seal::of(None);
+    let world = still::world(&env, &[], &seal);
     let mut rounds = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Embeddings).cycle();
     for row in rows() {
         let settings: BTreeMap<&str, &str> = row.settings.iter().map(|(name, _)| (*name, "x")).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::{env, fs};
 
-use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::attempt::Attempt;
 use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
@@ -15,7 +15,7 @@ use dragoman_core::dialect::Dialect;
 use dragoman_core::dialect::anthropic::ANTHROPIC;
 use dragoman_core::openai::{Body, FinishReason};
 use dragoman_core::wire::Framing;
-use dragoman_tests::{Recording, cuts, golden};
+use dragoman_tests::{Recording, cuts, golden, still};
 use serde_json::{Value, json};
 
 /// Folders of recordings, the provider each is of, and a model of its.
@@ -58,23 +58,11 @@ fn reply(target: &Rc<Target>, content_type: &str, stream: bool, pieces: &[&[u8]]
     let request = json!({"model": "m", "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]});
     let request = Request::new(Endpoint::Messages, Body::read(request.to_string().into_bytes()).unwrap());
     let env = |_: &str| None;
-    let world = World {
-        env: &env,
-        tokens: &|_| None,
-        now: 1,
-        id: "id",
-        model: None,
-        headers: &[],
-        seal: &Seal::of(None),
-        hold_heads: false,
-    };
+    let seal = Seal::of(None);
+    let world = still::world(&env, &[], &seal);
     let (mut attempt, _) = Attempt::begin(Rc::clone(target), &request, &world).unwrap();
-    attempt.head(200, &[("content-type".to_owned(), content_type.to_owned())], false);
-    let mut bytes = Vec::new();
-    for piece in pieces {
-        bytes.extend(attempt.body(piece, false).bytes.unwrap_or_else(|| piece.to_vec()));
-    }
-    bytes.extend(attempt.body(&[], true).bytes.unwrap_or_default());
+    let headers = [("content-type".to_owned(), content_type.to_owned())];
+    let bytes = still::replied(&mut attempt, 200, &headers, pieces);
     Reply { bytes, failed: attempt.failure().is_some() }
 }
 

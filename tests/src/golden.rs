@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base64::Engine as _;
-use dragoman_core::attempt::{Attempt, World};
+use dragoman_core::attempt::Attempt;
 use dragoman_core::client::responses::Seal;
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::Target;
@@ -37,7 +37,7 @@ use dragoman_core::provider::auth::Outgoing;
 use dragoman_core::wire::{Framer, Framing};
 use serde_json::Value;
 
-use crate::cuts;
+use crate::{cuts, still};
 
 /// The time at which golden replies are written, in Unix seconds.
 pub const NOW: u64 = 1_700_000_000;
@@ -275,16 +275,8 @@ impl<'c> Exchange<'c> {
 
     fn begin(&self) -> Result<(Attempt, Outgoing), Error> {
         let env = |name: &str| self.variables.get(name).cloned();
-        let world = World {
-            env: &env,
-            tokens: &|_| None,
-            now: NOW,
-            id: ID,
-            model: None,
-            headers: &self.request_headers,
-            seal: &Seal::of(None),
-            hold_heads: false,
-        };
+        let seal = Seal::of(None);
+        let world = still::world(&env, &self.request_headers, &seal);
         let body = Body::read(self.request.to_vec())?;
         Attempt::begin(Rc::clone(&self.target), &Request::new(self.endpoint, body), &world)
     }
@@ -299,12 +291,7 @@ impl<'c> Exchange<'c> {
         let (mut attempt, _) = self.begin().map_err(|error| error.message)?;
         let mut headers: Vec<(String, String)> = self.reply_headers.clone().into_iter().collect();
         headers.push(("content-type".to_owned(), content_type.to_owned()));
-        attempt.head(status, &headers, false);
-        let mut out = Vec::new();
-        for piece in pieces {
-            out.extend(attempt.body(piece, false).bytes.unwrap_or_else(|| piece.to_vec()));
-        }
-        out.extend(attempt.body(&[], true).bytes.unwrap_or_default());
+        let out = still::replied(&mut attempt, status, &headers, pieces);
         match attempt.failure() {
             Some(error) if content_type == "application/json" => Ok(failure_for(error, self.endpoint)),
             _ => Ok(out),

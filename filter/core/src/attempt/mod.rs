@@ -273,22 +273,20 @@ mod tests {
     use super::*;
     use crate::openai::Body;
 
+    /// A world in which nothing is to be had.
+    fn world(seal: &Seal) -> World<'_> {
+        let (env, tokens) = (&|_: &str| None, &|_: &str| None);
+        World { env, tokens, now: 1, id: "id", model: None, headers: &[], seal, hold_heads: false }
+    }
+
     /// The changes to the head of a reply by `provider` with one header.
     fn edits(provider: &str, name: &str, value: &str) -> Vec<Edit> {
         let target = format!(
             r#"{{"id":"t","provider":"{provider}","model":"m","settings":{{"aws_region_name":"eu-west-1"}},
                 "api_key":"k"}}"#
         );
-        let world = World {
-            env: &|_| None,
-            tokens: &|_| None,
-            now: 1,
-            id: "id",
-            model: None,
-            headers: &[],
-            seal: &Seal::of(None),
-            hold_heads: false,
-        };
+        let seal = Seal::of(None);
+        let world = world(&seal);
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
         let target = Rc::new(Target::from_json(&target).unwrap());
         let asked = Request::new(Endpoint::Chat, Body::read(body.to_vec()).unwrap());
@@ -314,16 +312,8 @@ mod tests {
 
     #[test]
     fn what_needs_no_rewriting_passes() {
-        let world = World {
-            env: &|_| None,
-            tokens: &|_| None,
-            now: 1,
-            id: "id",
-            model: None,
-            headers: &[],
-            seal: &Seal::of(None),
-            hold_heads: false,
-        };
+        let seal = Seal::of(None);
+        let world = world(&seal);
         let passes = |provider: &str, model: &str, body: &str| {
             let target = format!(
                 r#"{{"id":"t","provider":"{provider}","model":"{model}","api_key":"k","base_url":"http://l/v1"}}"#
