@@ -74,10 +74,11 @@ impl NativeStream {
                 *quiet &= native.prelude(frame.data);
                 if let Some(event) = native.event(frame) {
                     let event = event.as_bytes();
-                    let data = wire::events::data(event);
-                    let text = std::str::from_utf8(data).ok();
-                    let told = nobody.cost.take().and_then(|cost| native.with_cost(text?, cost));
-                    let told = told.and_then(|told| wire::events::with_data(event, data, &told));
+                    let told = nobody.cost.take().and_then(|cost| {
+                        let data = wire::events::data(event);
+                        let told = native.with_cost(std::str::from_utf8(data).ok()?, cost)?;
+                        wire::events::with_data(event, data, &told)
+                    });
                     out.extend_from_slice(told.as_deref().unwrap_or(event));
                 }
                 Ok(())

@@ -320,26 +320,38 @@ impl Attempt {
         Step { bytes: Some(out), release: Some(edits) }
     }
 
-    fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
-        let provider = self.target.provider;
+    /// Has `read` tell `sink`, past everybody who looks at what is told.
+    fn watching<T>(&mut self, sink: &mut dyn Sink, read: impl FnOnce(&mut Witness<'_>) -> T) -> T {
         let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-        let sink = &mut self.customs.telling(sink);
-        let captured = self.captured.as_deref();
-        let sink = &mut Witness { sink, seen: &mut self.seen, price, captured };
-        if body.trim_ascii().is_empty() {
-            return Err(Error::garbled("The provider's answer is empty."));
-        }
-        if !whole.framed {
-            return match self.native {
-                Some(native) => native.decode(body, sink),
-                None => provider.dialect.decode(body, sink),
-            };
-        }
-        let decoder = self.native.map_or_else(|| provider.dialect.stream(), Native::stream);
-        let (mut framer, mut decoder) = (provider.framing.framer(), decoder);
-        framer.push(body, &mut |frame| decoder.frame(frame, sink))?;
-        framer.end(&mut |frame| decoder.frame(frame, sink))?;
-        decoder.end(sink)
+        let (seen, captured) = (&mut self.seen, self.captured.as_deref());
+        let mut telling;
+        let sink: &mut dyn Sink = if self.customs.is_empty() {
+            sink
+        } else {
+            telling = self.customs.telling(sink);
+            &mut telling
+        };
+        read(&mut Witness { sink, seen, price, captured })
+    }
+
+    fn decode_whole(&mut self, whole: &Whole, body: &[u8], sink: &mut dyn Sink) -> Result<(), Error> {
+        let (provider, native) = (self.target.provider, self.native);
+        self.watching(sink, |sink| {
+            if body.trim_ascii().is_empty() {
+                return Err(Error::garbled("The provider's answer is empty."));
+            }
+            if !whole.framed {
+                return match native {
+                    Some(native) => native.decode(body, sink),
+                    None => provider.dialect.decode(body, sink),
+                };
+            }
+            let decoder = native.map_or_else(|| provider.dialect.stream(), Native::stream);
+            let (mut framer, mut decoder) = (provider.framing.framer(), decoder);
+            framer.push(body, &mut |frame| decoder.frame(frame, sink))?;
+            framer.end(&mut |frame| decoder.frame(frame, sink))?;
+            decoder.end(sink)
+        })
     }
 
     /// One object where events were asked for: the client gets its events all the same.
@@ -475,18 +487,14 @@ impl Attempt {
     }
 
     fn translated(&mut self, mut translated: Translated, bytes: &[u8], end: bool) -> Step {
-        let told = {
-            let Translated { framer, decoder, writer, .. } = &mut translated;
-            let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-            let sink = &mut self.customs.telling(&mut **writer);
-            let captured = self.captured.as_deref();
-            let sink = &mut Witness { sink, seen: &mut self.seen, price, captured };
+        let Translated { framer, decoder, writer, .. } = &mut translated;
+        let told = self.watching(&mut **writer, |sink| {
             let mut told = framer.push(bytes, &mut |frame| decoder.frame(frame, sink));
             if end && told.is_ok() && !decoder.done() {
                 told = framer.end(&mut |frame| decoder.frame(frame, sink)).and_then(|()| decoder.end(sink));
             }
             told
-        };
+        });
         let done = told.is_ok() && (end || translated.decoder.done());
         if let Err(error) = told {
             if translated.held && translated.writer.out().is_empty() {
@@ -497,11 +505,8 @@ impl Attempt {
             self.failure = Some(error);
         } else if done {
             // The decoder may still have something to tell.
-            let price = self.told.as_ref().and_then(|info| info.price.as_ref());
-            let sink = &mut self.customs.telling(&mut *translated.writer);
-            let (seen, captured) = (&mut self.seen, self.captured.as_deref());
-            let sink = &mut Witness { sink, seen, price, captured };
-            if !end && let Err(error) = translated.decoder.end(sink) {
+            let Translated { decoder, writer, .. } = &mut translated;
+            if !end && let Err(error) = self.watching(&mut **writer, |sink| decoder.end(sink)) {
                 let error = self.discreet(error);
                 translated.writer.fail(&error);
                 self.failure = Some(error);

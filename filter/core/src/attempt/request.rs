@@ -34,6 +34,8 @@ pub(super) struct Made {
 struct Said {
     /// The client's own body says it.
     passes: bool,
+    /// The client's long strings are only marked in what says it.
+    spliced: bool,
     template: &'static str,
     native: Option<&'static dyn Native>,
     features: Vec<(&'static str, String)>,
@@ -52,10 +54,11 @@ pub(super) fn make(target: &Target, asked: &Request, world: &World<'_>) -> Resul
         path: String::new(),
         headers: Vec::with_capacity(8),
         body: None,
-        spliced: splices(target, asked),
+        spliced: false,
     };
     let mut body = Vec::new();
     let said = say(target, asked, &model, world, &mut body)?;
+    outgoing.spliced = said.spliced;
     outgoing.body = (!said.passes).then_some(body);
     let in_path = said.model.as_ref().unwrap_or(&model);
     outgoing.path = format!("{}{}", target.address.path, fill(said.template, target, in_path, world.env)?);
@@ -107,11 +110,6 @@ fn say(
             None => chat(target, asked, model, body),
         },
     }
-}
-
-/// Whether the client's long strings go on without a copy. A signature covers a body that is at hand.
-fn splices(target: &Target, asked: &Request) -> bool {
-    asked.endpoint == Endpoint::Chat && !matches!(target.provider.auth, Auth::SigV4 { .. })
 }
 
 /// The provider's own id of the response that a request goes on from.
@@ -173,11 +171,11 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let supported =
         provider.dialect.supports().without(provider.quirks.unsupported).without(provider.quirks.ignored);
     screen(&mut request, supported, target)?;
-    // A signature covers a body that is at hand.
-    let passes = asked.endpoint == Endpoint::Chat
-        && !matches!(provider.auth, Auth::SigV4 { .. })
-        && provider.dialect.passes(&request, target);
-    if !passes && splices(target, asked) {
+    // The client's own bytes can go on, all or in part, where nothing covers a body that is at hand, as a signature does.
+    let own = asked.endpoint == Endpoint::Chat && !matches!(provider.auth, Auth::SigV4 { .. });
+    let passes = own && provider.dialect.passes(&request, target);
+    let spliced = own && !passes;
+    if spliced {
         // What is not in long strings is little.
         let long: usize = asked.body.long_strings().map(|text| splice::saved(text.len())).sum();
         body.reserve((asked.body.len() + 256).saturating_sub(long));
@@ -191,7 +189,7 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let (stream, include_usage) = (request.stream, request.include_usage);
     let template = if stream && !provider.stream.is_empty() { provider.stream } else { provider.chat };
     let customs = customs(target, asked)?;
-    Ok(Said { passes, template, features, stream, include_usage, customs, ..Said::default() })
+    Ok(Said { passes, spliced, template, features, stream, include_usage, customs, ..Said::default() })
 }
 
 /// The client's custom tools, where the target knows functions only. A function's arguments keep to no grammar: one is

@@ -56,6 +56,12 @@ impl Customs {
         (customs, grammar)
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// A sink whose calls of custom tools reach `sink` as what they are.
     pub fn telling<'s>(&'s mut self, sink: &'s mut dyn Sink) -> Telling<'s> {
         Telling { customs: self, sink }
