@@ -200,10 +200,7 @@ impl Exchange {
     /// enough. True when the reply has been turned away.
     fn turns_unread(&mut self, status: u16) -> bool {
         let label = self.attempt.target().provider.label;
-        let error = match status {
-            400.. => Said::default().into_error(status, label),
-            _ => Error::garbled(format!("{label} answered with status {status}.")),
-        };
+        let error = Said::default().into_refusal(status, label);
         if !matches!(error.http_status(), 401..=404 | 408 | 409 | 429 | 500..) {
             return false;
         }

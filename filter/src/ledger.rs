@@ -7,13 +7,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, HeadWishes};
+use dragoman_core::admission::Gateway;
+use dragoman_core::client::Request;
 use dragoman_core::client::responses::Stored;
-use dragoman_core::client::{Endpoint, Request};
-use dragoman_core::config::Target;
+use dragoman_core::config::{AGAIN_HEADER, Target};
 use dragoman_core::course::Course;
 use dragoman_core::meter::Tried;
-use dragoman_core::observe::Who;
 use hashbrown::HashMap;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
@@ -54,23 +53,30 @@ pub struct Entry {
     pub attempts: Vec<Tried>,
 }
 
-/// What a request's next stream takes over from the last.
+/// What a request's next stream takes over from the last: its entry, and what else its gateway knows. At most one: Envoy
+/// begins a request anew within the callback in which the last stream ends.
 #[derive(Debug)]
-pub struct Legacy {
-    /// What the client asked for.
-    pub endpoint: Endpoint,
-    /// The client's id of the request.
-    pub request_id: String,
-    /// The model that the client asked for.
-    pub asked: String,
-    /// What its head wishes of the choice.
-    pub wishes: HeadWishes,
-    /// Whose it is.
-    pub who: Option<Who>,
-    /// When the request came.
-    pub started: u64,
-    /// The entry of the last stream.
-    pub entry: Entry,
+pub struct Legacy<T>(RefCell<Option<(T, Entry)>>);
+
+impl<T> Legacy<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self(RefCell::new(None))
+    }
+
+    /// Leaves what the next stream takes over, under the secret that the entry has.
+    pub fn leave(&self, known: T, entry: Entry) {
+        self.0.replace(Some((known, entry)));
+    }
+
+    /// What was left for the request with this head. Its secret is good for once.
+    pub fn take(&self, headers: &[(String, String)]) -> Option<(T, Entry)> {
+        let (_, secret) = headers.iter().find(|(name, _)| name == AGAIN_HEADER)?;
+        let (known, mut entry) =
+            self.0.borrow_mut().take_if(|(_, entry)| entry.secret.as_ref() == Some(secret))?;
+        entry.secret = None;
+        Some((known, entry))
+    }
 }
 
 /// The trace that a request has come in.
@@ -83,8 +89,6 @@ pub struct Trace {
 }
 
 thread_local! {
-    /// At most one: Envoy begins a request anew within the callback in which the last stream ends.
-    static LEGACY: RefCell<Option<Legacy>> = const { RefCell::new(None) };
     static OPEN: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
     static WAITING: Cell<usize> = const { Cell::new(0) };
 }
@@ -99,19 +103,6 @@ impl Entry {
 /// Opens the entry of the gateway context `id`.
 pub fn open(id: u32, entry: Entry) {
     OPEN.with_borrow_mut(|open| open.insert(id, entry));
-}
-
-/// Leaves what the request's next stream takes over.
-pub fn bequeath(legacy: Legacy) {
-    LEGACY.set(Some(legacy));
-}
-
-/// Takes over what was left under `secret`, which is good for once.
-pub fn inherit(secret: &str) -> Option<Legacy> {
-    LEGACY.with_borrow_mut(|left| {
-        let fits = left.as_ref().and_then(|legacy| legacy.entry.secret.as_deref()) == Some(secret);
-        if fits { left.take() } else { None }
-    })
 }
 
 /// Leaves the request for the first attempt, where there is room.

@@ -4,12 +4,11 @@
 //! and is read for its model is still here when an attempt fails: then its course decides what is tried next, as for a chat.
 //! An attempt has nothing to translate ([`crate::passing`]).
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use dragoman_core::admission::{Chosen, Gateway, RequestHead, World};
 use dragoman_core::client::Endpoint;
-use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, Target};
+use dragoman_core::config::{CLUSTER_HEADER, Target};
 use dragoman_core::course::{Course, Wishes};
 use dragoman_core::error::{Error, Kind, Said};
 use dragoman_core::json::{Json, Str};
@@ -22,7 +21,7 @@ use proxy_wasm::types::Action;
 use crate::exchange::{refuse, retry_after};
 use crate::gateway::{ATTEMPT_TIMEOUT, Handover, tell_counts};
 use crate::host::{self, Half};
-use crate::ledger::{self, Entry};
+use crate::ledger::{self, Entry, Legacy};
 use crate::settle::{Asked, settle};
 use crate::state::{self, Begun};
 use crate::token;
@@ -55,16 +54,8 @@ struct Gone {
     begun: Option<Begun>,
 }
 
-/// What a request that begins anew has left for its next stream.
-struct Left {
-    secret: String,
-    passage: Passage,
-    entry: Entry,
-}
-
 thread_local! {
-    /// At most one: Envoy begins a request anew within the callback in which the last stream ends.
-    static LEFT: RefCell<Option<Left>> = const { RefCell::new(None) };
+    static LEFT: Legacy<Passage> = const { Legacy::new() };
 }
 
 impl Passage {
@@ -89,10 +80,9 @@ impl Passage {
 
     /// Takes over the request with this head, if it is one that begins anew, in the context `id`.
     pub fn inherit(headers: &[(String, String)], id: u32) -> Option<Self> {
-        let (_, secret) = headers.iter().find(|(name, _)| name == AGAIN_HEADER)?;
-        let left = LEFT.with_borrow_mut(|left| left.take_if(|left| left.secret == *secret))?;
-        ledger::open(id, left.entry);
-        Some(Self { id, ..left.passage })
+        let (passage, entry) = LEFT.with(|left| left.take(headers))?;
+        ledger::open(id, entry);
+        Some(Self { id, ..passage })
     }
 
     /// Leaves everything to the request's next stream, if an attempt has made it begin anew; else what ends here.
@@ -100,13 +90,12 @@ impl Passage {
         if ledger::with(self.id, |entry| entry.secret.is_none()).unwrap_or(true) {
             return Some(self);
         }
-        let mut entry = ledger::close(self.id)?;
-        let secret = entry.secret.take()?;
+        let entry = ledger::close(self.id)?;
         if let Some(begun) = self.sent.take().and_then(|gone| gone.begun) {
             state::leave(begun, host::now() / 1_000_000);
         }
         (self.status, self.meter, self.size) = (0, None, 0);
-        LEFT.set(Some(Left { secret, passage: self, entry }));
+        LEFT.with(|left| left.leave(self, entry));
         None
     }
 
@@ -199,7 +188,7 @@ impl Passage {
         let said = body.field("model").and_then(Json::as_str).map(Str::plain);
         let asked = said.as_deref().or(self.way.model.as_deref()).map(str::to_owned);
         if self.wishes.is_none() {
-            self.wishes = Some(self.gateway.passing_wishes(&self.headers, asked.as_deref(), &body));
+            self.wishes = Some(self.gateway.passing_wishes(&self.headers, asked.as_deref(), Some(&body)));
             let course = Wishes::of_head(&self.headers).with_body(&body)?;
             let mut entry = Entry::of(&self.gateway);
             entry.course = asked.clone().filter(|_| self.repeats).map(|asked| {
@@ -246,29 +235,17 @@ impl Passage {
             look: &|route| state::look(gateway, route, false, now_ms),
         };
         let wishes = self.wishes.clone();
-        let mut wishes = wishes.unwrap_or_else(|| {
-            Body::read(b"{}".to_vec())
-                .map(|body| gateway.passing_wishes(&self.headers, asked, &body))
-                .unwrap_or_default()
-        });
+        let mut wishes = wishes.unwrap_or_else(|| gateway.passing_wishes(&self.headers, asked, None));
         let with_course = |entry: &mut Entry| {
-            let course = entry.course.as_mut()?;
-            Some(loop {
+            Some(entry.course.as_mut()?.find(|course| {
                 wishes.tried = course.tried().to_vec();
-                let error = match gateway.carry(&self.way, Some(course.model()), &wishes, &world) {
-                    Ok(chosen) => {
-                        let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.timeout_ms);
-                        let timeout_ms = timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-                        let retries = course.wishes().retries.or(chosen.choice.retries);
-                        course.goes(chosen.target, chosen.targets, timeout_ms, retries);
-                        break Ok(chosen);
-                    }
-                    Err(error) => error,
-                };
-                if !course.passes_over(&error) {
-                    break Err(course.last().cloned().unwrap_or(error));
-                }
-            })
+                let chosen = gateway.carry(&self.way, Some(course.model()), &wishes, &world)?;
+                let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.timeout_ms);
+                let timeout_ms = timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
+                let retries = course.wishes().retries.or(chosen.choice.retries);
+                course.goes(chosen.target, chosen.targets, timeout_ms, retries);
+                Ok(chosen)
+            }))
         };
         let chosen = ledger::with(self.id, with_course).flatten();
         chosen.unwrap_or_else(|| gateway.carry(&self.way, asked, &wishes, &world))
@@ -406,8 +383,8 @@ impl Passage {
             let now_ms = host::now() / 1_000_000;
             let kind = ledger::last_attempt(self.id, |tried| state::unanswered(tried, now_ms));
             let message = match kind {
-                Some(Kind::Timeout) => "The provider didn't answer in time.",
-                _ => "The provider can't be reached, or broke the connection off before it answered.",
+                Some(Kind::Timeout) => "The provider didn't answer in time.".to_owned(),
+                _ => Error::unreached().message,
             };
             Error::upstream(Kind::of_status(status), message).status(status).code("connection_error")
         })

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dragoman_core::config::{AGAIN_HEADER, CLUSTER_HEADER, TAIL_HEADER, Target, WAIT_HEADER};
 use dragoman_core::course::Course;
-use dragoman_core::error::{Error, Said};
+use dragoman_core::error::Said;
 use proxy_wasm::types::Action;
 
 use crate::exchange::{apply, end_at_tail, gone, retry_after};
@@ -101,10 +101,7 @@ impl Passing {
     /// The provider has refused; `said` is its body, as far as that is known.
     fn failed(&mut self, said: &[u8]) {
         let (status, label) = (self.status, self.target.provider.label);
-        let error = match status {
-            400.. => Said::read(said).into_error(status, label),
-            _ => Error::garbled(format!("{label} answered with status {status}.")),
-        };
+        let error = Said::read(said).into_refusal(status, label);
         let now = host::now();
         ledger::attempt(self.stream, self.place, |tried| {
             (tried.failure, tried.ended) = (Some(error.kind), Some(now));

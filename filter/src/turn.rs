@@ -4,7 +4,7 @@
 use dragoman_core::attempt::Edit;
 use dragoman_core::config::{AGAIN_HEADER, TRACEPARENT, WAIT_HEADER};
 use dragoman_core::course::Next;
-use dragoman_core::error::{Error, Kind};
+use dragoman_core::error::Error;
 
 use crate::host;
 use crate::ledger::{self, Entry};
@@ -63,11 +63,8 @@ pub fn tail(stream: u32) -> Turn {
         })
     })
     .flatten()
-    .unwrap_or_else(|| {
-        // Nobody else can be asked: what one target keeps.
-        let message = "The provider can't be reached, or broke the connection off before it answered.";
-        Turn::Stays(Error::upstream(Kind::Overloaded, message).code("connection_error"))
-    })
+    // Nobody else can be asked: what one target keeps.
+    .unwrap_or_else(|| Turn::Stays(Error::unreached()))
 }
 
 /// Where the request leads that begins anew: to its own place, with the secret in a header that Envoy takes over.

@@ -396,7 +396,7 @@ impl Gateway {
         let stream = chat.as_ref().map_or_else(|| request.stream(), |chat| chat.stream);
         let (_, route) = self.routes.find(model).ok_or_else(|| unknown_model(model))?;
         let (asked, tried) = course;
-        let mut wishes = self.honoured.with_body(wishes, &request.body, route.sticky.as_deref());
+        let mut wishes = self.honoured.with_body(wishes, Some(&request.body), route.sticky.as_deref());
         wishes.tried = self.passed_over(route, model, request, tried)?;
         let pinned = self.pinned(request, route)?;
         let (_, choice) = match pinned {

@@ -196,6 +196,13 @@ impl Error {
         Self::upstream(Kind::BadGateway, message)
     }
 
+    /// No provider has answered.
+    #[must_use]
+    pub fn unreached() -> Self {
+        let message = "The provider can't be reached, or broke the connection off before it answered.";
+        Self::upstream(Kind::Overloaded, message).code("connection_error")
+    }
+
     /// The configuration's mistake; the message is for the log.
     #[must_use]
     pub fn config(message: impl Into<String>) -> Self {
@@ -366,6 +373,15 @@ impl Said {
             }
             _ => {}
         }
+    }
+
+    /// What the answer amounts to whose status is no success: who redirects has not answered the request.
+    #[must_use]
+    pub fn into_refusal(self, status: u16, provider: &str) -> Error {
+        if status >= 400 {
+            return self.into_error(status, provider);
+        }
+        Error::garbled(format!("{provider} answered with status {status}."))
     }
 
     /// The error that this amounts to, classified by status, the words and codes that providers use, or the message.

@@ -1,22 +1,41 @@
 //! Requests that begin anew: what one stream of a request leaves for the next, and where that one goes.
 
 use dragoman_core::admission::{Gateway, HeadWishes, Plan, World};
-use dragoman_core::client::Request;
-use dragoman_core::config::AGAIN_HEADER;
+use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::course::Course;
 use dragoman_core::error::Error;
+use dragoman_core::observe::Who;
 use dragoman_core::route::Moment;
 
 use super::{Before, Stream};
 use crate::ledger::{self, Legacy};
 use crate::{host, state};
 
+/// What one stream of a request leaves for the next, beside its entry.
+struct Left {
+    /// What the client asked for.
+    endpoint: Endpoint,
+    /// The client's id of the request.
+    request_id: String,
+    /// The model that the client asked for.
+    asked: String,
+    /// What its head wishes of the choice.
+    wishes: HeadWishes,
+    /// Whose it is.
+    who: Option<Who>,
+    /// When the request came.
+    started: u64,
+}
+
+thread_local! {
+    static LEFT: Legacy<Left> = const { Legacy::new() };
+}
+
 impl Stream {
     /// Takes over from an earlier stream of the same request, if this is one that begins anew.
     pub(super) fn inherits(&mut self) -> bool {
-        let secret = self.headers.iter().find(|(name, _)| name == AGAIN_HEADER);
-        let Some(legacy) = secret.and_then(|(_, secret)| ledger::inherit(secret)) else { return false };
-        let Legacy { endpoint, request_id, asked, wishes, who, started, entry } = legacy;
+        let Some((left, entry)) = LEFT.with(|left| left.take(&self.headers)) else { return false };
+        let Left { endpoint, request_id, asked, wishes, who, started } = left;
         (self.wishes, self.who) = (wishes, who);
         self.endpoint = Some(endpoint);
         (self.request_id, self.started) = (request_id, started);
@@ -38,7 +57,8 @@ impl Stream {
         let request_id = std::mem::take(&mut self.request_id);
         let wishes = std::mem::take(&mut self.wishes);
         let (who, started) = (self.who.take(), self.started);
-        ledger::bequeath(Legacy { endpoint, request_id, asked, wishes, who, started, entry });
+        let known = Left { endpoint, request_id, asked, wishes, who, started };
+        LEFT.with(|left| left.leave(known, entry));
         true
     }
 }
@@ -51,25 +71,18 @@ pub(super) fn plan<'g>(
     wishes: &HeadWishes,
 ) -> Result<Plan<'g>, Error> {
     let (now_ms, stream) = (host::now() / 1_000_000, request.stream());
-    loop {
+    course.find(|course| {
         let world = World {
             moment: Moment { now_ms, random: host::random() },
             look: &|route| state::look(gateway, route, stream, now_ms),
         };
         let before = (course.wishes(), course.tried());
-        let error = match gateway.body(request, course.model(), before, wishes, &world) {
-            Ok(plan) => {
-                if plan.pinned {
-                    course.stays();
-                }
-                let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-                course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
-                return Ok(plan);
-            }
-            Err(error) => error,
-        };
-        if !course.passes_over(&error) {
-            return Err(course.last().cloned().unwrap_or(error));
+        let plan = gateway.body(request, course.model(), before, wishes, &world)?;
+        if plan.pinned {
+            course.stays();
         }
-    }
+        let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
+        course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
+        Ok(plan)
+    })
 }

@@ -24,7 +24,12 @@ impl Gateway {
 
     /// What a request that passes wishes of the choice, by its head and, where it is read, its body.
     #[must_use]
-    pub fn passing_wishes(&self, headers: &[(String, String)], asked: Option<&str>, body: &Body) -> Wishes {
+    pub fn passing_wishes(
+        &self,
+        headers: &[(String, String)],
+        asked: Option<&str>,
+        body: Option<&Body>,
+    ) -> Wishes {
         let route = asked.and_then(|asked| self.routes.find(asked));
         let own = route.and_then(|(_, route)| route.sticky.as_deref());
         self.honoured.with_body(&self.wishes(headers), body, own)

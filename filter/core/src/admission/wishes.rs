@@ -56,15 +56,16 @@ impl Honoured {
     }
 
     /// Adds what the body wishes, for a route with keys of its own or without.
-    pub fn with_body(&self, head: &HeadWishes, body: &Body, own: Option<&[StickyKey]>) -> Wishes {
+    pub fn with_body(&self, head: &HeadWishes, body: Option<&Body>, own: Option<&[StickyKey]>) -> Wishes {
         let mut wishes = Wishes { tags: head.tags.clone(), ..Wishes::default() };
         let keys = own.unwrap_or(&self.sticky);
         if !self.tags && keys.is_empty() {
             return wishes;
         }
-        let metadata = |name: &str| METADATA.iter().find_map(|place| body.field(place)?.field(name));
+        let field = |name: &str| body?.field(name);
+        let metadata = |name: &str| METADATA.iter().find_map(|place| field(place)?.field(name));
         if self.tags {
-            let lists = [body.field("tags"), metadata("tags")];
+            let lists = [field("tags"), metadata("tags")];
             let items = lists.into_iter().flatten().flat_map(Json::items);
             let tags = items.filter_map(Json::as_str).map(|tag| Str::plain(tag).into_owned());
             wishes.tags.extend(tags.filter(|tag| !tag.is_empty()).take(MAX_TAGS));
@@ -77,9 +78,9 @@ impl Honoured {
             let named = head.sticky.iter().find(|(known, _)| known == key);
             named.and_then(|(_, value)| *value).or_else(|| match key {
                 StickyKey::Session => {
-                    said(body.field("litellm_session_id")).or_else(|| said(metadata("session_id")))
+                    said(field("litellm_session_id")).or_else(|| said(metadata("session_id")))
                 }
-                StickyKey::User => said(body.field("user")),
+                StickyKey::User => said(field("user")),
                 StickyKey::Header(_) => None,
             })
         });
@@ -94,7 +95,7 @@ mod tests {
     fn wishes(honoured: &Honoured, headers: &[(&str, &str)], body: &str) -> Wishes {
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let body = Body::read(body.as_bytes().to_vec()).unwrap();
-        honoured.with_body(&honoured.of_head(&headers), &body, None)
+        honoured.with_body(&honoured.of_head(&headers), Some(&body), None)
     }
 
     #[test]
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(of(&[], r#"{"user":"u"}"#), hash("u"));
         assert_eq!(of(&[], r#"{"user":""}"#), None);
         let body = Body::read(body.as_bytes().to_vec()).unwrap();
-        let own = honoured.with_body(&honoured.of_head(&[]), &body, Some(&[StickyKey::User]));
+        let own = honoured.with_body(&honoured.of_head(&[]), Some(&body), Some(&[StickyKey::User]));
         assert_eq!(own.sticky, hash("u"));
     }
 }

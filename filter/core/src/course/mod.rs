@@ -153,8 +153,7 @@ impl Course {
             let message = format!("The provider didn't answer within {} ms.", self.timeout_ms);
             return Error::upstream(Kind::Timeout, message).status(504);
         }
-        let message = "The provider can't be reached, or broke the connection off before it answered.";
-        Error::upstream(Kind::Overloaded, message).code("connection_error")
+        Error::unreached()
     }
 
     /// An attempt has failed, or the model's turn has come to nothing: what follows? `retry_after` is what the provider says
@@ -184,9 +183,25 @@ impl Course {
         error
     }
 
+    /// What `find` has for the model whose turn it is, or for the next one that can be asked.
+    ///
+    /// # Errors
+    /// The last failure, where no model can be asked.
+    pub fn find<T>(&mut self, mut find: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            let error = match find(self) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            if !self.passes_over(&error) {
+                return Err(self.last.clone().unwrap_or(error));
+            }
+        }
+    }
+
     /// The model whose turn it is can't be asked: does another stand in? Where the request's own model is wrong none does; but
     /// where it is full, or too small for the prompt.
-    pub fn passes_over(&mut self, error: &Error) -> bool {
+    fn passes_over(&mut self, error: &Error) -> bool {
         if self.attempts > 0 {
             let kind = self.last.as_ref().map_or(error.kind, |last| last.kind);
             return self.turn_passes(kind);
