@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The oldest that Dragoman runs on.
-pub const OLDEST: Version = Version { major: 1, minor: 36 };
+pub const OLDEST: Version = Version::one(36);
 /// The one that Dragoman is tested with first, and that is rendered for unless another is asked for.
-pub const CURRENT: Version = Version { major: 1, minor: 40 };
+pub const CURRENT: Version = Version::one(40);
 
 /// A version of Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,43 +16,48 @@ pub struct Version {
 }
 
 impl Version {
+    /// Version 1 of Envoy, of which there is no other.
+    const fn one(minor: u16) -> Self {
+        Self { major: 1, minor }
+    }
+
     /// Whether a reply's head may be held and then be tried again: 1.36 hangs then.
     #[must_use]
     pub fn holds_heads(self) -> bool {
-        self >= Self { major: 1, minor: 37 }
+        self >= Self::one(37)
     }
 
     /// Whether the filter's statistics stand under no cluster, whichever cluster has a filter of its own: up to 1.38 they stand
     /// under the cluster whose filter is loaded first.
     #[must_use]
     pub fn scopes_statistics_alike(self) -> bool {
-        self >= Self { major: 1, minor: 39 }
+        self >= Self::one(39)
     }
 
     /// Whether a request can begin anew whatever its body's size is: up to 1.37 it hangs where the body fills more than half
     /// of the buffer that it is allowed.
     #[must_use]
     pub fn begins_anew_with_all(self) -> bool {
-        self >= Self { major: 1, minor: 38 }
+        self >= Self::one(38)
     }
 
     /// Whether a route's limit on bodies holds for filters in front of the router: 1.36 has the connection's limit there.
     #[must_use]
     pub fn limits_bodies_by_route(self) -> bool {
-        self >= Self { major: 1, minor: 37 }
+        self >= Self::one(37)
     }
 
     /// Whether spans can be tagged with filter state, and log records be sent over HTTP.
     #[must_use]
     pub fn formats_tags(self) -> bool {
-        self >= Self { major: 1, minor: 37 }
+        self >= Self::one(37)
     }
 
     /// Whether a request that begins anew can go on in the trace that it came in: from 1.39 on Envoy's tracer drops what has a
     /// parent and no decision of Envoy's, which a redirect loses.
     #[must_use]
     pub fn continues_traces(self) -> bool {
-        self < Self { major: 1, minor: 39 }
+        self < Self::one(39)
     }
 
     /// This version, if Dragoman runs on it.

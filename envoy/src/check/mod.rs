@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::litellm::{Config, Model};
 use crate::yaml::{Node, Place};
 pub use environment::Environment;
-pub use walk::nearest;
+pub use walk::{meant, nearest};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -311,6 +311,11 @@ pub fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<
         .map(|(_, name)| name)
 }
 
+/// The question whether another name was meant, for the end of a sentence; nothing where none is near.
+pub fn meant<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(given, names).map_or_else(String::new, |near| format!(": did you mean '{near}'?"))
+}
+
 fn expected(kind: &str, schema: &Value) -> String {
     match kind {
         "string" => "text".to_owned(),

@@ -6,7 +6,7 @@ use dragoman_core::config::{CourseConfig, DEFAULT_FALLBACKS, DEFAULT_RETRIES, DE
 use dragoman_core::course::class_names;
 
 use super::Route;
-use crate::check::{Problems, Read, nearest};
+use crate::check::{Problems, Read, meant};
 use crate::litellm::Fallbacks;
 
 /// The course of every request.
@@ -51,8 +51,7 @@ pub fn check(read: &Read, routes: &[Route], problems: &mut Problems) {
         policies.into_iter().chain(by_model.map(|(_, policy)| ("model_group_retry_policy", policy)))
     {
         for class in policy.keys().filter(|class| !class_names().contains(&class.as_str())) {
-            let hint = nearest(class, class_names().iter().copied());
-            let hint = hint.map_or_else(String::new, |near| format!(": did you mean '{near}'?"));
+            let hint = meant(class, class_names().iter().copied());
             let at = read.node.place_of(&["router_settings", key]);
             problems.error(at, &format!("router_settings.{key}"), format!("has no class '{class}'{hint}"));
         }
@@ -85,8 +84,7 @@ fn missing<'a>(
     problems: &mut Problems,
 ) {
     for name in named.filter(|name| !routes.iter().any(|route| serves(&route.name, name))) {
-        let hint = nearest(name, routes.iter().map(|route| route.name.as_str()));
-        let hint = hint.map_or_else(String::new, |near| format!(": did you mean '{near}'?"));
+        let hint = meant(name, routes.iter().map(|route| route.name.as_str()));
         let at = read.node.place_of(&[section, key]);
         problems.warning(
             at,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dragoman_core::config::StickyKey;
 
 use super::{Deployment, Share, routing};
-use crate::check::{Problems, Read};
+use crate::check::{Problems, Read, meant};
 use crate::litellm::Alias;
 
 /// A name that clients ask for.
@@ -103,8 +103,7 @@ fn aliases<'a>(
             index.get(of.as_str()).and_then(|at| groups.get(*at)).map(|(_, _, members)| members.clone());
         match members {
             None => {
-                let near = crate::check::nearest(of, index.keys().copied());
-                let hint = near.map_or_else(String::new, |near| format!(": did you mean '{near}'?"));
+                let hint = meant(of, index.keys().copied());
                 problems.error(at, &key, format!("stands for '{of}', which is no model_name{hint}"));
             }
             // An alias stands before a model of the same name, as in LiteLLM.

@@ -9,7 +9,7 @@ use dragoman_core::route::health;
 
 use super::target::slug;
 use super::{Deployment, Plan, milliseconds};
-use crate::check::{Problems, Read, nearest};
+use crate::check::{Problems, Read, meant};
 use crate::litellm::{ModelInfo, Strategy};
 
 /// LiteLLM's optional checks that keep requests on a target.
@@ -91,8 +91,7 @@ fn policy(
 ) -> BTreeMap<String, u32> {
     let known = |name: &&String| health::class_names().contains(&name.as_str());
     for name in given.keys().filter(|name| !known(name)) {
-        let hint = nearest(name, health::class_names().iter().copied());
-        let hint = hint.map_or_else(String::new, |near| format!(": did you mean '{near}'?"));
+        let hint = meant(name, health::class_names().iter().copied());
         problems.error(
             read.node.place_of(path),
             &path.join("."),
