@@ -355,3 +355,90 @@ fn the_top_level_holds_the_rooms_and_no_others() {
         broken,
     );
 }
+
+/// What a line of `envoy/LITELLM.md` names as its proof, by the words of its head; what is wrong with it, if anything.
+fn missing(proof: &str, intended: &str) -> Option<String> {
+    let root = root();
+    let holds = |path: &Path, word: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(word));
+    if let Some((file, test)) = proof.split_once("::") {
+        if file.ends_with(".py") {
+            let there = holds(&root.join("integration").join(file), &format!("def {test}("));
+            return (!there).then(|| "no such test in integration/".to_owned());
+        }
+        let (mut paths, ending) = (Vec::new(), format!("/{file}"));
+        for folder in ["filter/core/src", "envoy/src"] {
+            gather(&root.join(folder), &mut paths);
+        }
+        let mut paths =
+            paths.iter().filter(|path| path.to_string_lossy().replace('\\', "/").ends_with(&ending));
+        let there = paths.any(|path| {
+            holds(path, &format!("#[test]\n    fn {test}()")) || holds(path, &format!("#[test]\nfn {test}()"))
+        });
+        return (!there).then(|| "no such unit test".to_owned());
+    }
+    if let Some(asked) = proof.strip_prefix("differential/") {
+        let (vendor, request) = asked.split_once('/')?;
+        // `Intended("vendors", "requests", ...)`, each a list of words.
+        let there = intended.split("Intended(").skip(1).any(|each| {
+            let mut words = each.split('"').skip(1).step_by(2).map(|list| list.split(' '));
+            let mut names = |word| words.next().is_some_and(|mut list| list.any(|one| one == word));
+            names(vendor) && names(request)
+        });
+        return (!there).then(|| "no such line in integration/differential/intended.py".to_owned());
+    }
+    let there = root.join("tests/golden").join(proof).join("target.json").is_file();
+    (!there).then(|| "no such golden case".to_owned())
+}
+
+#[test]
+fn what_litellm_does_wrong_is_shown_to_be_right_here() {
+    let root = root();
+    let list = fs::read_to_string(root.join("envoy/LITELLM.md")).unwrap();
+    let mut intended = fs::read_to_string(root.join("integration/differential/intended.py")).unwrap();
+    // Lists of words with a name stand for themselves.
+    let named: Vec<(String, String)> = intended
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .filter(|(name, list)| {
+            name.chars().all(|c| c.is_ascii_uppercase() || c == '_') && list.starts_with('"')
+        })
+        .map(|(name, list)| (name.to_owned(), list.to_owned()))
+        .collect();
+    for (name, list) in &named {
+        intended = intended
+            .replace(&format!("({name},"), &format!("({list},"))
+            .replace(&format!(", {name},"), &format!(", {list},"));
+    }
+    let (mut rows, mut broken) = (0, Vec::new());
+    for (index, line) in list.lines().enumerate().filter(|(_, line)| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if cells.first() == Some(&"LiteLLM") {
+            continue;
+        }
+        rows += 1;
+        let mut complain = |what: &str| broken.push(format!("  envoy/LITELLM.md:{}: {what}", index + 1));
+        let [_, _, proofs] = cells[..] else {
+            complain("three columns are wanted");
+            continue;
+        };
+        let proofs: Vec<&str> = proofs.split('`').skip(1).step_by(2).collect();
+        if proofs.is_empty() {
+            complain("nothing shows it");
+        }
+        for proof in proofs {
+            if let Some(what) = missing(proof, &intended) {
+                complain(&format!("{proof}: {what}"));
+            }
+        }
+    }
+    assert!(rows > 60, "{rows} rows: the table is not where this test looks for it");
+    assert!(missing("anthropic/nothing", &intended).is_some());
+    assert!(missing("test_chat.py::test_nothing", &intended).is_some());
+    assert!(missing("error.rs::nothing", &intended).is_some());
+    assert!(missing("differential/openai/nothing", &intended).is_some());
+    hold(
+        "Each line of `envoy/LITELLM.md` names tests that there are.",
+        "a claim about another's faults is worth what shows that they are not ours too.",
+        broken,
+    );
+}

@@ -161,6 +161,17 @@ fn models() {
         "c:5: error: ~.custom_llm_provider 'opnai' is no provider that Dragoman knows: did you mean 'openai'?\n",
     );
     params("model: '*'", "c:4: error: ~.model is '*', but no provider's key is in the environment\n");
+    let refused = "is not spoken to: Replicate documents predictions, whose input each model defines for itself, and no chat \
+                   in OpenAI's form (https://replicate.com/docs/reference/openapi): take another provider of the model, or \
+                   put a server that speaks OpenAI's API before it and write openai/<model> with its api_base\n";
+    params(
+        "model: replicate/meta/meta-llama-3-8b-instruct\napi_key: k",
+        &format!("c:4: error: ~.model 'replicate' {refused}"),
+    );
+    params(
+        "model: meta/meta-llama-3-8b-instruct\ncustom_llm_provider: replicate",
+        &format!("c:5: error: ~.custom_llm_provider 'replicate' {refused}"),
+    );
     let text =
         report("model_list:\n- model_name: a*b*\n  litellm_params: {model: openai/x, api_key: k}\n", false);
     assert_eq!(text, "c:2: error: model_list[0].model_name has more than one '*'\n");

@@ -13,6 +13,7 @@ mod secrets;
 mod target;
 #[cfg(test)]
 mod tests;
+mod vendor;
 
 use std::collections::BTreeMap;
 

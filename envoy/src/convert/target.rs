@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::google::{Credential, credential};
 use super::secrets::Secrets;
+use super::vendor::{split, unknown};
 use super::{Deployment, Share, milliseconds};
-use crate::check::{Environment, Problems, nearest};
+use crate::check::{Environment, Problems};
 use crate::litellm::{AwsSigner, LitellmParams, Model, keys};
 use crate::prices;
 use crate::yaml::{Node, Place};
@@ -123,7 +124,7 @@ impl Entry<'_> {
         let full = params.model.as_str();
         if let Some(name) = &params.custom_llm_provider {
             let Some(row) = provider::named(name) else {
-                let says = unknown_provider(name);
+                let says = unknown(name);
                 self.error("litellm_params.custom_llm_provider", says);
                 return None;
             };
@@ -133,7 +134,7 @@ impl Entry<'_> {
         let found = split(full).or_else(|| provider::of_bare_model(full).map(|row| (row, full)));
         if found.is_none() {
             let says = match full.split_once('/') {
-                Some((prefix, _)) => unknown_provider(prefix),
+                Some((prefix, _)) => unknown(prefix),
                 None => format!("'{full}' doesn't say whose model it is: write provider/{full}"),
             };
             self.error("litellm_params.model", says);
@@ -516,28 +517,6 @@ fn aws_region(model: String) -> (Option<String>, String) {
     }
     let of_arn = model.starts_with("arn:").then(|| model.split(':').nth(3)).flatten();
     (of_arn.filter(|region| is_region(region)).map(str::to_owned), model)
-}
-
-/// The row and the model of a `provider/model`; rows may be named by two segments (`bedrock/converse`).
-fn split(full: &str) -> Option<(&'static Provider, &str)> {
-    let (first, rest) = full.split_once('/')?;
-    if let Some((second, model)) = rest.split_once('/')
-        && let Some(row) = provider::named(&format!("{first}/{second}"))
-    {
-        return Some((row, model));
-    }
-    provider::named(first).map(|row| (row, rest))
-}
-
-fn unknown_provider(name: &str) -> String {
-    let names = provider::all().flat_map(|row| [row.name].into_iter().chain(row.aliases.iter().copied()));
-    match nearest(name, names) {
-        Some(near) => format!("'{name}' is no provider that Dragoman knows: did you mean '{near}'?"),
-        None => format!(
-            "'{name}' is no provider that Dragoman knows: write provider/model; for a server that speaks OpenAI's API, \
-             openai/{name} with its api_base"
-        ),
-    }
 }
 
 fn is_secret_header(name: &str) -> bool {

@@ -526,3 +526,27 @@ fn usage(view: &UsageView<'_>) -> Option<Usage> {
         ..Usage::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_the_models_are_no_good_end() {
+        let failures = [
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "TOO_MANY_TOOL_CALLS",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+            "FINISH_REASON_UNSPECIFIED",
+        ];
+        for word in failures {
+            for called in [false, true] {
+                assert_eq!(finish_reason(word, called), FinishReason::Unknown, "{word}");
+            }
+        }
+        assert_eq!(finish_reason("STOP", true), FinishReason::ToolCalls);
+        assert_eq!(finish_reason("STOP", false), FinishReason::Stop);
+    }
+}

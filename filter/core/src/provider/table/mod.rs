@@ -1,4 +1,7 @@
 //! The rows, a file per family.
+//!
+//! Replicate has none: its own list of paths has predictions, whose input each model defines for itself, and no chat in
+//! OpenAI's form (<https://replicate.com/docs/reference/openapi>). `dragoman check` says so of `replicate/`.
 
 mod anthropic;
 mod aws;
