@@ -100,3 +100,8 @@ pub mod pass;
 pub mod provider;
 pub mod route;
 pub mod wire;
+
+/// Words for people's pages, which the command makes: the filter is loaded without them.
+const fn for_people(words: &'static str) -> &'static str {
+    if cfg!(target_os = "wasi") { "" } else { words }
+}

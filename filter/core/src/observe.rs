@@ -5,6 +5,7 @@
 //! Knows no sink. <https://opentelemetry.io/docs/specs/semconv/gen-ai/>
 
 use crate::error::Kind;
+use crate::for_people;
 use crate::json::Json;
 use crate::meter::{Measurement, Seen, Tried, Usage, dollars};
 use crate::openai::Body;
@@ -36,7 +37,7 @@ pub struct Attribute {
 }
 
 const fn attribute(name: &'static str, shape: Shape, says: &'static str) -> Attribute {
-    Attribute { name, shape, says }
+    Attribute { name, shape, says: for_people(says) }
 }
 
 /// What the client asked for: `chat`, `embeddings`.

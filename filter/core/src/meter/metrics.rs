@@ -1,5 +1,7 @@
 //! What is counted, by name: the one table that stats, their documentation and the rendered labels are made from.
 
+use crate::for_people;
+
 /// A metric of the gateway's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Metric {
@@ -69,7 +71,7 @@ pub struct Row {
 
 const fn row(metric: Metric, name: &'static str, label: (&'static str, usize), what: &'static str) -> Row {
     let (label, values) = label;
-    Row { metric, name, form: Form::Counter, label, values, what, litellm: "", otel: "" }
+    Row { metric, name, form: Form::Counter, label, values, what: for_people(what), litellm: "", otel: "" }
 }
 
 /// The kinds of failures, and one for an attempt that nobody answered.
@@ -78,8 +80,8 @@ const REASONS: usize = 18;
 /// Every metric.
 pub const METRICS: &[Row] = &[
     Row {
-        litellm: "litellm_proxy_total_requests_metric",
-        otel: "gen_ai.client.operation.duration (count)",
+        litellm: for_people("litellm_proxy_total_requests_metric"),
+        otel: for_people("gen_ai.client.operation.duration (count)"),
         ..row(
             Metric::Requests,
             "requests",
@@ -89,12 +91,12 @@ pub const METRICS: &[Row] = &[
         )
     },
     Row {
-        litellm: "litellm_proxy_failed_requests_metric",
-        otel: "error.type",
+        litellm: for_people("litellm_proxy_failed_requests_metric"),
+        otel: for_people("error.type"),
         ..row(Metric::Errors, "errors", ("class", REASONS), "Requests that have failed, by class of error.")
     },
     Row {
-        litellm: "litellm_deployment_total_requests",
+        litellm: for_people("litellm_deployment_total_requests"),
         ..row(
             Metric::Attempts,
             "attempts",
@@ -109,7 +111,7 @@ pub const METRICS: &[Row] = &[
         "Failed attempts behind which the same target was tried again; labels are the failed target's.",
     ),
     Row {
-        litellm: "litellm_deployment_successful_fallbacks",
+        litellm: for_people("litellm_deployment_successful_fallbacks"),
         ..row(
             Metric::Fallbacks,
             "fallbacks",
@@ -118,8 +120,8 @@ pub const METRICS: &[Row] = &[
         )
     },
     Row {
-        litellm: "litellm_input_tokens_metric, litellm_output_tokens_metric",
-        otel: "gen_ai.client.token.usage",
+        litellm: for_people("litellm_input_tokens_metric, litellm_output_tokens_metric"),
+        otel: for_people("gen_ai.client.token.usage"),
         ..row(
             Metric::Tokens,
             "tokens",
@@ -136,11 +138,11 @@ pub const METRICS: &[Row] = &[
         "Replies whose tokens are partly estimated: the client went away, the stream was cut, or the provider told none.",
     ),
     Row {
-        litellm: "litellm_spend_metric",
+        litellm: for_people("litellm_spend_metric"),
         ..row(Metric::Cost, "cost_nanodollars", ("", 1), "Spend, in billionths of a dollar.")
     },
     Row {
-        litellm: "litellm_zero_cost_requests_total",
+        litellm: for_people("litellm_zero_cost_requests_total"),
         ..row(
             Metric::Unpriced,
             "unpriced",
@@ -150,8 +152,8 @@ pub const METRICS: &[Row] = &[
     },
     Row {
         form: Form::Histogram,
-        litellm: "litellm_request_total_latency_metric",
-        otel: "gen_ai.client.operation.duration",
+        litellm: for_people("litellm_request_total_latency_metric"),
+        otel: for_people("gen_ai.client.operation.duration"),
         ..row(
             Metric::Duration,
             "duration_milliseconds",
@@ -161,8 +163,8 @@ pub const METRICS: &[Row] = &[
     },
     Row {
         form: Form::Histogram,
-        litellm: "litellm_llm_api_time_to_first_token_metric",
-        otel: "gen_ai.server.time_to_first_token",
+        litellm: for_people("litellm_llm_api_time_to_first_token_metric"),
+        otel: for_people("gen_ai.server.time_to_first_token"),
         ..row(
             Metric::FirstToken,
             "time_to_first_token_milliseconds",
@@ -172,8 +174,8 @@ pub const METRICS: &[Row] = &[
     },
     Row {
         form: Form::Histogram,
-        litellm: "litellm_deployment_latency_per_output_token",
-        otel: "gen_ai.server.time_per_output_token",
+        litellm: for_people("litellm_deployment_latency_per_output_token"),
+        otel: for_people("gen_ai.server.time_per_output_token"),
         ..row(
             Metric::PerToken,
             "time_per_output_token_microseconds",
@@ -183,7 +185,7 @@ pub const METRICS: &[Row] = &[
     },
     Row {
         form: Form::Gauge,
-        litellm: "litellm_deployment_state",
+        litellm: for_people("litellm_deployment_state"),
         ..row(
             Metric::Cooldown,
             "cooldown",

@@ -2,6 +2,7 @@
 
 use super::COMPATIBLE;
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, Provider, Quirks};
 
@@ -40,7 +41,7 @@ pub(super) const MESSAGES: Provider = Provider {
         ("anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-tokens"),
     ],
     quirks: CLAUDE,
-    docs: "https://platform.claude.com/docs/en/api/messages/create",
+    docs: for_people("https://platform.claude.com/docs/en/api/messages/create"),
     ..COMPATIBLE
 };
 

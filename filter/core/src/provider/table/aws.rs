@@ -3,6 +3,7 @@
 use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, EmbeddingQuirks, Provider, Quirks, When};
 use crate::wire::Framing;
@@ -42,7 +43,7 @@ const BEDROCK: Provider = Provider {
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
     // Both are told to whoever reads the invocation logs.
     quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata, Param::User])), ..Quirks::NONE },
-    docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+    docs: for_people("https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"),
     ..AWS
 };
 
@@ -57,7 +58,7 @@ const EMBEDDING: Provider = Provider {
         embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },
         ..Quirks::NONE
     },
-    docs: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html",
+    docs: for_people("https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html"),
     ..BEDROCK
 };
 
@@ -100,7 +101,9 @@ pub(super) static ROWS: &[Provider] = &[
             unsupported: ParamSet::of(&[Param::WebSearchOptions, Param::ServiceTier]),
             ..CLAUDE
         },
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
+        docs: for_people(
+            "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html",
+        ),
         ..BEDROCK
     },
     Provider {
@@ -112,7 +115,9 @@ pub(super) static ROWS: &[Provider] = &[
         stream: "/endpoints/{model}/invocations-response-stream",
         embeddings: "",
         framing: Framing::EventStreamOfSse,
-        docs: "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html",
+        docs: for_people(
+            "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html",
+        ),
         ..AWS
     },
 ];

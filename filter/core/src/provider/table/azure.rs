@@ -3,6 +3,7 @@
 use super::anthropic::MESSAGES;
 use super::{COMPATIBLE, HINTS_BUT_USER, OLDER};
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, EmbeddingQuirks, Naming, Provider, Quirks, When};
 
@@ -33,7 +34,7 @@ const DEPLOYMENTS: Provider = Provider {
     base_env: &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"],
     settings: &[("api_version", "2025-02-01-preview")],
     quirks: OPENAIS_MODELS,
-    docs: "https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
+    docs: for_people("https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference"),
     ..COMPATIBLE
 };
 
@@ -65,7 +66,7 @@ const FOUNDRY: Provider = Provider {
     key_env: &["AZURE_AI_API_KEY"],
     base_env: &["AZURE_AI_API_BASE"],
     quirks: OLDER,
-    docs: "https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/concepts/endpoints",
+    docs: for_people("https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/concepts/endpoints"),
     ..COMPATIBLE
 };
 

@@ -1,6 +1,7 @@
 //! Clouds whose model services speak OpenAI's language, or nearly.
 
 use super::{COMPATIBLE, HINTS, OLDER, PENALTIES, PLAIN, STORED, UNASKED};
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Provider, Quirks, When};
 
@@ -19,7 +20,9 @@ const DATABRICKS: Provider = Provider {
         ignored: HINTS.and(UNASKED),
         ..OLDER
     },
-    docs: "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
+    docs: for_people(
+        "https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
+    ),
     ..COMPATIBLE
 };
 
@@ -40,7 +43,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["SNOWFLAKE_API_BASE"],
         settings: &[("account_id", "")],
         quirks: Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
-        docs: "https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api",
+        docs: for_people("https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -73,7 +76,7 @@ pub(super) static ROWS: &[Provider] = &[
             key_optional: true,
             ..Quirks::NONE
         },
-        docs: "https://cloud.ibm.com/apidocs/watsonx-ai#text-chat",
+        docs: for_people("https://cloud.ibm.com/apidocs/watsonx-ai#text-chat"),
         ..COMPATIBLE
     },
 ];

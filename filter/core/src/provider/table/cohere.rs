@@ -2,6 +2,7 @@
 
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 
@@ -26,7 +27,7 @@ const COMPATIBILITY: Provider = Provider {
         embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
         ..Quirks::NONE
     },
-    docs: "https://docs.cohere.com/docs/compatibility-api",
+    docs: for_people("https://docs.cohere.com/docs/compatibility-api"),
     ..COMPATIBLE
 };
 
@@ -48,7 +49,7 @@ pub(super) static ROWS: &[Provider] = &[
             ("x-trial-endpoint-call-remaining", "x-ratelimit-remaining-requests"),
         ],
         quirks: Quirks { ignored: HINTS, ..Quirks::NONE },
-        docs: "https://docs.cohere.com/reference/chat",
+        docs: for_people("https://docs.cohere.com/reference/chat"),
         ..COMPATIBLE
     },
     COMPATIBILITY,

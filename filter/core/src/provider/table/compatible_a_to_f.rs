@@ -1,6 +1,7 @@
 //! Vendors that speak OpenAI's language, A to F.
 
 use super::{COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PENALTIES, PLAIN, STORED, UNASKED, ZHIPU};
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Naming, Provider, Quirks};
 
@@ -12,7 +13,9 @@ pub(super) static ROWS: &[Provider] = &[
         // Its reference has chat, responses and messages.
         embeddings: "",
         key_env: &["ABLITERATION_API_KEY"],
-        docs: "https://docs.abliteration.ai/api-reference/chat-completions/create-a-chat-completion",
+        docs: for_people(
+            "https://docs.abliteration.ai/api-reference/chat-completions/create-a-chat-completion",
+        ),
         ..COMPATIBLE
     },
     Provider {
@@ -29,7 +32,7 @@ pub(super) static ROWS: &[Provider] = &[
             ignored: HINTS.and(UNASKED),
             ..OLDER
         },
-        docs: "https://docs.ai21.com/reference/jamba-1-6-api-ref",
+        docs: for_people("https://docs.ai21.com/reference/jamba-1-6-api-ref"),
         ..COMPATIBLE
     },
     Provider {
@@ -39,7 +42,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["AIAND_API_KEY"],
         base_env: &["AIAND_API_BASE"],
-        docs: "https://docs.aiand.com/api/chat-completions/",
+        docs: for_people("https://docs.aiand.com/api/chat-completions/"),
         ..COMPATIBLE
     },
     Provider {
@@ -48,7 +51,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://aihubmix.com/v1",
         key_env: &["AIHUBMIX_API_KEY"],
         base_env: &["AIHUBMIX_API_BASE"],
-        docs: "https://docs.aihubmix.com/en",
+        docs: for_people("https://docs.aihubmix.com/en"),
         ..COMPATIBLE
     },
     Provider {
@@ -58,7 +61,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["AIML_API_KEY"],
         base_env: &["AIML_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.aimlapi.com",
+        docs: for_people("https://docs.aimlapi.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -76,7 +79,7 @@ pub(super) static ROWS: &[Provider] = &[
             ])),
             ..OLDER
         },
-        docs: "https://nova.amazon.com/dev/documentation",
+        docs: for_people("https://nova.amazon.com/dev/documentation"),
         ..COMPATIBLE
     },
     Provider {
@@ -85,7 +88,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.stima.tech/v1",
         key_env: &["STIMA_API_KEY"],
         quirks: OLDER,
-        docs: "https://docs.apertis.ai",
+        docs: for_people("https://docs.apertis.ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -94,7 +97,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://llm-gateway.assemblyai.com/v1",
         embeddings: "",
         key_env: &["ASSEMBLYAI_API_KEY"],
-        docs: "https://www.assemblyai.com/docs/llm-gateway/quickstart",
+        docs: for_people("https://www.assemblyai.com/docs/llm-gateway/quickstart"),
         ..COMPATIBLE
     },
     Provider {
@@ -104,7 +107,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["BASETEN_API_KEY"],
         base_env: &["BASETEN_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
-        docs: "https://docs.baseten.co/inference/model-apis/overview",
+        docs: for_people("https://docs.baseten.co/inference/model-apis/overview"),
         ..COMPATIBLE
     },
     Provider {
@@ -116,7 +119,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["BEDROCK_MANTLE_API_BASE"],
         settings: &[("aws_region_name", "us-east-1")],
         quirks: Quirks { unsupported: ParamSet::of(&[Param::N]), ..OLDER },
-        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
+        docs: for_people("https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html"),
         ..COMPATIBLE
     },
     Provider {
@@ -126,7 +129,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["BIGMODEL_API_KEY", "ZHIPUAI_API_KEY"],
         base_env: &["BIGMODEL_API_BASE"],
         quirks: Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
-        docs: "https://docs.bigmodel.cn/api-reference",
+        docs: for_people("https://docs.bigmodel.cn/api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -151,7 +154,7 @@ pub(super) static ROWS: &[Provider] = &[
             reasoning: "reasoning",
             ..OLDER
         },
-        docs: "https://inference-docs.cerebras.ai/resources/openai",
+        docs: for_people("https://inference-docs.cerebras.ai/resources/openai"),
         ..COMPATIBLE
     },
     Provider {
@@ -161,7 +164,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CHARITY_ENGINE_API_KEY"],
         quirks: OLDER,
-        docs: "https://www.charityengine.com/platform",
+        docs: for_people("https://www.charityengine.com/platform"),
         ..COMPATIBLE
     },
     Provider {
@@ -172,7 +175,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["CHUTES_API_KEY"],
         base_env: &["CHUTES_API_BASE"],
         quirks: OLDER,
-        docs: "https://chutes.ai/docs",
+        docs: for_people("https://chutes.ai/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -182,7 +185,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.clarifai.com/v2/ext/openai/v1",
         key_env: &["CLARIFAI_API_KEY", "CLARIFAI_PAT"],
         base_env: &["CLARIFAI_API_BASE"],
-        docs: "https://docs.clarifai.com/compute/inference/open-ai",
+        docs: for_people("https://docs.clarifai.com/compute/inference/open-ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -193,7 +196,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["CLF_AI_GATEWAY_API_KEY"],
         base_env: &["CLF_AI_GATEWAY_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
-        docs: "https://clfaigateway.dev",
+        docs: for_people("https://clfaigateway.dev"),
         ..COMPATIBLE
     },
     Provider {
@@ -203,7 +206,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["CLOUDFLARE_API_KEY", "CLOUDFLARE_API_TOKEN"],
         base_env: &["CLOUDFLARE_API_BASE"],
         settings: &[("cloudflare_account_id", "")],
-        docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
+        docs: for_people("https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility"),
         ..COMPATIBLE
     },
     Provider {
@@ -213,7 +216,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["COGNITION_API_KEY"],
         base_env: &["COGNITION_API_BASE"],
-        docs: "https://docs.cognition.ai",
+        docs: for_people("https://docs.cognition.ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -222,7 +225,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.cometapi.com/v1",
         key_env: &["COMETAPI_KEY", "COMETAPI_API_KEY"],
         base_env: &["COMETAPI_API_BASE", "COMETAPI_BASE_URL"],
-        docs: "https://api.cometapi.com/doc",
+        docs: for_people("https://api.cometapi.com/doc"),
         ..COMPATIBLE
     },
     Provider {
@@ -233,7 +236,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["COMPACTIFAI_API_KEY"],
         base_env: &["COMPACTIFAI_API_BASE"],
-        docs: "https://docs.compactif.ai/api_reference",
+        docs: for_people("https://docs.compactif.ai/api_reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -243,7 +246,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CORALBRICKS_API_KEY"],
         base_env: &["CORALBRICKS_API_BASE"],
-        docs: "https://coralbricks.ai",
+        docs: for_people("https://coralbricks.ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -252,7 +255,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.cortecs.ai/v1",
         key_env: &["CORTECS_API_KEY"],
         base_env: &["CORTECS_API_BASE"],
-        docs: "https://docs.cortecs.ai/api-overview/chat-completions",
+        docs: for_people("https://docs.cortecs.ai/api-overview/chat-completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -263,7 +266,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["CRUSOE_API_KEY"],
         base_env: &["CRUSOE_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.crusoecloud.com/quickstart/getting-started-with-serverless-inference",
+        docs: for_people("https://docs.crusoecloud.com/quickstart/getting-started-with-serverless-inference"),
         ..COMPATIBLE
     },
     Provider {
@@ -275,7 +278,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["DARKBLOOM_API_KEY"],
         base_env: &["DARKBLOOM_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.darkbloom.dev/reference/chat-completions",
+        docs: for_people("https://docs.darkbloom.dev/reference/chat-completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -286,7 +289,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["DASHSCOPE_API_KEY", "QWEN_AI_PLATFORM_API_KEY"],
         base_env: &["DASHSCOPE_API_BASE", "QWEN_AI_PLATFORM_API_BASE"],
         quirks: Quirks { cache_control: true, ..PLAIN },
-        docs: "https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope",
+        docs: for_people("https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope"),
         ..COMPATIBLE
     },
     Provider {
@@ -298,7 +301,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["DATAROBOT_API_TOKEN"],
         base_env: &["DATAROBOT_ENDPOINT"],
         quirks: OLDER,
-        docs: "https://docs.datarobot.com/en/docs/gen-ai/genai-code/dr-llm-gateway.html",
+        docs: for_people("https://docs.datarobot.com/en/docs/gen-ai/genai-code/dr-llm-gateway.html"),
         ..COMPATIBLE
     },
     Provider {
@@ -309,7 +312,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["DEEPINFRA_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
         completions: "/completions",
-        docs: "https://deepinfra.com/docs/openai_api",
+        docs: for_people("https://deepinfra.com/docs/openai_api"),
         ..COMPATIBLE
     },
     Provider {
@@ -324,7 +327,7 @@ pub(super) static ROWS: &[Provider] = &[
             thinking_switch: true,
             ..OLDER
         },
-        docs: "https://api-docs.deepseek.com/api/create-chat-completion",
+        docs: for_people("https://api-docs.deepseek.com/api/create-chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -334,7 +337,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["DOCKER_MODEL_RUNNER_API_KEY"],
         base_env: &["DOCKER_MODEL_RUNNER_API_BASE"],
         quirks: Quirks { key_optional: true, ..OLDER },
-        docs: "https://docs.docker.com/ai/model-runner/api-reference",
+        docs: for_people("https://docs.docker.com/ai/model-runner/api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -343,7 +346,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.edenai.run/v3",
         key_env: &["EDENAI_API_KEY"],
         base_env: &["EDENAI_API_BASE"],
-        docs: "https://docs.edenai.co",
+        docs: for_people("https://docs.edenai.co"),
         ..COMPATIBLE
     },
     Provider {
@@ -353,7 +356,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["EMPIRIOLABS_API_KEY"],
         base_env: &["EMPIRIOLABS_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.empiriolabs.ai/api-reference-overview",
+        docs: for_people("https://docs.empiriolabs.ai/api-reference-overview"),
         ..COMPATIBLE
     },
     Provider {
@@ -364,7 +367,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["EMPOWER_API_KEY"],
         base_env: &["EMPOWER_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.empower.dev",
+        docs: for_people("https://docs.empower.dev"),
         ..COMPATIBLE
     },
     Provider {
@@ -374,7 +377,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"],
         base_env: &["FEATHERLESS_AI_API_BASE", "FEATHERLESS_API_BASE"],
         quirks: OLDER,
-        docs: "https://featherless.ai/docs/api-overview-and-common-options",
+        docs: for_people("https://featherless.ai/docs/api-overview-and-common-options"),
         ..COMPATIBLE
     },
     Provider {
@@ -392,7 +395,7 @@ pub(super) static ROWS: &[Provider] = &[
         },
         responses: "/responses",
         completions: "/completions",
-        docs: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
+        docs: for_people("https://docs.fireworks.ai/api-reference/post-chatcompletions"),
         ..COMPATIBLE
     },
     Provider {
@@ -404,7 +407,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["FRIENDLI_TOKEN", "FRIENDLIAI_API_KEY"],
         base_env: &["FRIENDLI_API_BASE"],
         quirks: OLDER,
-        docs: "https://friendli.ai/docs/openapi/model-apis/chat-completions",
+        docs: for_people("https://friendli.ai/docs/openapi/model-apis/chat-completions"),
         ..COMPATIBLE
     },
 ];

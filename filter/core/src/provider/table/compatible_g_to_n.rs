@@ -1,6 +1,7 @@
 //! Vendors that speak OpenAI's language, G to N.
 
 use super::{COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PLAIN, STORED, UNASKED};
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{EmbeddingQuirks, Naming, Provider, Quirks};
 
@@ -13,7 +14,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["GALADRIEL_API_KEY"],
         base_env: &["GALADRIEL_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.galadriel.com",
+        docs: for_people("https://docs.galadriel.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -27,7 +28,7 @@ pub(super) static ROWS: &[Provider] = &[
             embeddings: EmbeddingQuirks::BASE64,
             ..OLDER
         },
-        docs: "https://docs.github.com/en/rest/models/inference",
+        docs: for_people("https://docs.github.com/en/rest/models/inference"),
         ..COMPATIBLE
     },
     Provider {
@@ -38,7 +39,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["GMI_API_KEY"],
         base_env: &["GMI_API_BASE"],
-        docs: "https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference",
+        docs: for_people("https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -47,7 +48,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://inference.do-ai.run/v1",
         key_env: &["GRADIENT_AI_API_KEY"],
         base_env: &["GRADIENT_AI_API_BASE"],
-        docs: "https://docs.digitalocean.com/products/inference/reference/api/",
+        docs: for_people("https://docs.digitalocean.com/products/inference/reference/api/"),
         ..COMPATIBLE
     },
     Provider {
@@ -65,7 +66,7 @@ pub(super) static ROWS: &[Provider] = &[
             ..OLDER
         },
         responses: "/responses",
-        docs: "https://console.groq.com/docs/openai",
+        docs: for_people("https://console.groq.com/docs/openai"),
         ..COMPATIBLE
     },
     Provider {
@@ -74,7 +75,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://ai-gateway.helicone.ai",
         key_env: &["HELICONE_API_KEY"],
         base_env: &["HELICONE_API_BASE"],
-        docs: "https://docs.helicone.ai/gateway/overview",
+        docs: for_people("https://docs.helicone.ai/gateway/overview"),
         ..COMPATIBLE
     },
     Provider {
@@ -84,7 +85,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["HEROKU_API_KEY", "INFERENCE_KEY"],
         base_env: &["HEROKU_API_BASE", "INFERENCE_URL"],
         quirks: Quirks { flat_content: true, ..PLAIN },
-        docs: "https://devcenter.heroku.com/articles/heroku-inference-api-v1-chat-completions",
+        docs: for_people("https://devcenter.heroku.com/articles/heroku-inference-api-v1-chat-completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -102,7 +103,7 @@ pub(super) static ROWS: &[Provider] = &[
         },
         responses: "/responses",
         completions: "/completions",
-        docs: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        docs: for_people("https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
         ..COMPATIBLE
     },
     Provider {
@@ -113,7 +114,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["HOSTINGER_ROUTER_API_KEY"],
         base_env: &["HOSTINGER_ROUTER_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
-        docs: "https://www.hostinger.com/support",
+        docs: for_people("https://www.hostinger.com/support"),
         ..COMPATIBLE
     },
     Provider {
@@ -125,7 +126,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["HF_API_BASE", "HUGGINGFACE_API_BASE"],
         naming: Naming::VendorLast,
         responses: "/responses",
-        docs: "https://huggingface.co/docs/inference-providers/tasks/chat-completion",
+        docs: for_people("https://huggingface.co/docs/inference-providers/tasks/chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -136,7 +137,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["HYPERBOLIC_API_KEY"],
         base_env: &["HYPERBOLIC_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
-        docs: "https://docs.hyperbolic.xyz/docs/rest-api",
+        docs: for_people("https://docs.hyperbolic.xyz/docs/rest-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -147,7 +148,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["INCEPTION_API_KEY"],
         base_env: &["INCEPTION_API_BASE"],
         quirks: Quirks { unsupported: LOGPROBS.and(STORED).and(ParamSet::of(&[Param::N])), ..OLDER },
-        docs: "https://docs.inceptionlabs.ai/api-reference/chat/create-a-chat-completion",
+        docs: for_people("https://docs.inceptionlabs.ai/api-reference/chat/create-a-chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -157,7 +158,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["INFERENCEAPIS_API_KEY"],
         base_env: &["INFERENCEAPIS_API_BASE"],
-        docs: "https://inferenceapis.com",
+        docs: for_people("https://inferenceapis.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -167,7 +168,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["INFINITY_API_KEY"],
         base_env: &["INFINITY_API_BASE"],
         quirks: Quirks { key_optional: true, ..PLAIN },
-        docs: "https://michaelfeil.eu/infinity",
+        docs: for_people("https://michaelfeil.eu/infinity"),
         ..COMPATIBLE
     },
     Provider {
@@ -177,7 +178,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["KYMA_API_KEY"],
         base_env: &["KYMA_API_BASE"],
-        docs: "https://docs.kymaapi.com/api-reference/chat-completions",
+        docs: for_people("https://docs.kymaapi.com/api-reference/chat-completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -188,7 +189,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LAMBDA_API_KEY"],
         base_env: &["LAMBDA_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.lambda.ai/public-cloud/lambda-inference-api",
+        docs: for_people("https://docs.lambda.ai/public-cloud/lambda-inference-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -198,7 +199,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LEMONADE_API_KEY"],
         base_env: &["LEMONADE_API_BASE"],
         quirks: Quirks { key_optional: true, ..OLDER },
-        docs: "https://lemonade-server.ai/docs/server/server_spec",
+        docs: for_people("https://lemonade-server.ai/docs/server/server_spec"),
         ..COMPATIBLE
     },
     Provider {
@@ -208,7 +209,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LIBERTAI_API_KEY"],
         base_env: &["LIBERTAI_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.libertai.io",
+        docs: for_people("https://docs.libertai.io"),
         ..COMPATIBLE
     },
     Provider {
@@ -225,7 +226,7 @@ pub(super) static ROWS: &[Provider] = &[
         },
         responses: "/responses",
         completions: "/completions",
-        docs: "https://docs.litellm.ai/docs/providers/litellm_proxy",
+        docs: for_people("https://docs.litellm.ai/docs/providers/litellm_proxy"),
         ..COMPATIBLE
     },
     Provider {
@@ -236,7 +237,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["LLAMAFILE_API_BASE"],
         quirks: Quirks { key_optional: true, ..PLAIN },
         completions: "/completions",
-        docs: "https://github.com/mozilla-ai/llamafile",
+        docs: for_people("https://github.com/mozilla-ai/llamafile"),
         ..COMPATIBLE
     },
     Provider {
@@ -246,7 +247,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["LLAMAGATE_API_KEY"],
         base_env: &["LLAMAGATE_API_BASE"],
         quirks: OLDER,
-        docs: "https://llamagate.dev/docs",
+        docs: for_people("https://llamagate.dev/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -258,7 +259,7 @@ pub(super) static ROWS: &[Provider] = &[
         quirks: Quirks { reasoning: "reasoning", key_optional: true, ..PLAIN },
         responses: "/responses",
         completions: "/completions",
-        docs: "https://lmstudio.ai/docs/developer/openai-compat",
+        docs: for_people("https://lmstudio.ai/docs/developer/openai-compat"),
         ..COMPATIBLE
     },
     Provider {
@@ -268,7 +269,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["MARITALK_API_KEY", "MARITACA_API_KEY"],
         base_env: &["MARITALK_API_BASE"],
-        docs: "https://docs.maritaca.ai/en/openai-compatibility",
+        docs: for_people("https://docs.maritaca.ai/en/openai-compatibility"),
         ..COMPATIBLE
     },
     Provider {
@@ -278,7 +279,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["META_API_KEY"],
         base_env: &["META_API_BASE"],
-        docs: "https://api.meta.ai/docs",
+        docs: for_people("https://api.meta.ai/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -288,7 +289,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["LLAMA_API_KEY"],
         base_env: &["LLAMA_API_BASE"],
-        docs: "https://llama.developer.meta.com/docs/features/compatibility",
+        docs: for_people("https://llama.developer.meta.com/docs/features/compatibility"),
         ..COMPATIBLE
     },
     Provider {
@@ -298,7 +299,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["MINIMAX_API_KEY"],
         base_env: &["MINIMAX_API_BASE"],
-        docs: "https://platform.minimax.io/docs/api-reference/text-openai-api",
+        docs: for_people("https://platform.minimax.io/docs/api-reference/text-openai-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -307,7 +308,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api-inference.modelscope.cn/v1",
         key_env: &["MODELSCOPE_API_KEY"],
         base_env: &["MODELSCOPE_API_BASE"],
-        docs: "https://modelscope.cn/docs/model-service/API-Inference/intro",
+        docs: for_people("https://modelscope.cn/docs/model-service/API-Inference/intro"),
         ..COMPATIBLE
     },
     Provider {
@@ -325,7 +326,7 @@ pub(super) static ROWS: &[Provider] = &[
             effort_levels: false,
             ..OLDER
         },
-        docs: "https://platform.moonshot.ai/docs/api/chat",
+        docs: for_people("https://platform.moonshot.ai/docs/api/chat"),
         ..COMPATIBLE
     },
     Provider {
@@ -335,7 +336,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["MORPH_API_KEY"],
         base_env: &["MORPH_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.morphllm.com",
+        docs: for_people("https://docs.morphllm.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -346,7 +347,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NADIR_API_KEY"],
         base_env: &["NADIR_API_BASE"],
         quirks: Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
-        docs: "https://getnadir.com/docs",
+        docs: for_people("https://getnadir.com/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -356,7 +357,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NANOGPT_API_KEY"],
         base_env: &["NANOGPT_API_BASE"],
         quirks: Quirks { reasoning: "reasoning", ..OLDER },
-        docs: "https://docs.nano-gpt.com/api-reference/endpoint/chat-completion",
+        docs: for_people("https://docs.nano-gpt.com/api-reference/endpoint/chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -366,7 +367,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NEBIUS_API_KEY"],
         base_env: &["NEBIUS_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, ..OLDER },
-        docs: "https://docs.tokenfactory.nebius.com/api-reference/introduction",
+        docs: for_people("https://docs.tokenfactory.nebius.com/api-reference/introduction"),
         ..COMPATIBLE
     },
     Provider {
@@ -376,7 +377,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NEOSANTARA_API_KEY"],
         base_env: &["NEOSANTARA_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.neosantara.xyz",
+        docs: for_people("https://docs.neosantara.xyz"),
         ..COMPATIBLE
     },
     Provider {
@@ -386,7 +387,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NOVITA_API_KEY"],
         base_env: &["NOVITA_API_BASE"],
         headers: &[("x-novita-source", "dragoman")],
-        docs: "https://novita.ai/docs/guides/llm-api",
+        docs: for_people("https://novita.ai/docs/guides/llm-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -396,7 +397,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NSCALE_API_KEY"],
         base_env: &["NSCALE_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.nscale.com/docs/inference/chat",
+        docs: for_people("https://docs.nscale.com/docs/inference/chat"),
         ..COMPATIBLE
     },
     Provider {
@@ -406,7 +407,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"],
         base_env: &["NVIDIA_NIM_API_BASE"],
         quirks: Quirks { unsupported: STORED, ..OLDER },
-        docs: "https://docs.api.nvidia.com/nim/reference/llm-apis",
+        docs: for_people("https://docs.api.nvidia.com/nim/reference/llm-apis"),
         ..COMPATIBLE
     },
 ];

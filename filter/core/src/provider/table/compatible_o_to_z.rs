@@ -3,6 +3,7 @@
 use super::{
     COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PENALTIES, PLAIN, STORED, TOOLS, UNASKED, ZHIPU,
 };
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Auth, Provider, Quirks};
 
@@ -14,7 +15,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["OOBABOOGA_API_KEY"],
         base_env: &["OOBABOOGA_API_BASE"],
         quirks: Quirks { key_optional: true, ..PLAIN },
-        docs: "https://github.com/oobabooga/text-generation-webui/wiki/12-%E2%80%90-OpenAI-API",
+        docs: for_people("https://github.com/oobabooga/text-generation-webui/wiki/12-%E2%80%90-OpenAI-API"),
         ..COMPATIBLE
     },
     Provider {
@@ -24,7 +25,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["OPENAI_LIKE_API_KEY"],
         base_env: &["OPENAI_LIKE_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, key_optional: true, ..OLDER },
-        docs: "https://platform.openai.com/docs/api-reference/chat",
+        docs: for_people("https://platform.openai.com/docs/api-reference/chat"),
         ..COMPATIBLE
     },
     Provider {
@@ -34,7 +35,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["OPENINFER_API_KEY"],
         base_env: &["OPENINFER_API_BASE"],
-        docs: "https://openinfer.ai",
+        docs: for_people("https://openinfer.ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -52,7 +53,7 @@ pub(super) static ROWS: &[Provider] = &[
             ..Quirks::NONE
         },
         responses: "/responses",
-        docs: "https://openrouter.ai/docs/api-reference/chat-completion",
+        docs: for_people("https://openrouter.ai/docs/api-reference/chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -61,7 +62,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1",
         key_env: &["OVHCLOUD_API_KEY"],
         base_env: &["OVHCLOUD_API_BASE"],
-        docs: "https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started",
+        docs: for_people("https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-getting-started"),
         ..COMPATIBLE
     },
     Provider {
@@ -71,7 +72,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["PARASAIL_API_KEY"],
         base_env: &["PARASAIL_API_BASE"],
         quirks: Quirks { fixed: &[("store", "false")], ..PLAIN },
-        docs: "https://docs.parasail.io",
+        docs: for_people("https://docs.parasail.io"),
         ..COMPATIBLE
     },
     Provider {
@@ -88,7 +89,7 @@ pub(super) static ROWS: &[Provider] = &[
             reasoning: "",
             ..OLDER
         },
-        docs: "https://docs.perplexity.ai/api-reference/chat-completions-post",
+        docs: for_people("https://docs.perplexity.ai/api-reference/chat-completions-post"),
         ..COMPATIBLE
     },
     Provider {
@@ -98,7 +99,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["PINSTRIPES_API_KEY"],
         base_env: &["PINSTRIPES_API_BASE"],
         quirks: OLDER,
-        docs: "https://pinstripes.io",
+        docs: for_people("https://pinstripes.io"),
         ..COMPATIBLE
     },
     Provider {
@@ -110,7 +111,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["POE_API_KEY"],
         base_env: &["POE_API_BASE"],
         quirks: OLDER,
-        docs: "https://creator.poe.com/docs/external-applications/openai-compatible-api",
+        docs: for_people("https://creator.poe.com/docs/external-applications/openai-compatible-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -120,7 +121,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["PRISM_API_KEY"],
         base_env: &["PRISM_API_BASE"],
-        docs: "https://prisminference.com",
+        docs: for_people("https://prisminference.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -131,7 +132,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["PUBLICAI_API_KEY"],
         base_env: &["PUBLICAI_API_BASE"],
         quirks: Quirks { flat_content: true, ..OLDER },
-        docs: "https://platform.publicai.co/docs",
+        docs: for_people("https://platform.publicai.co/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -141,7 +142,9 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["QWENCLOUD_API_KEY", "DASHSCOPE_API_KEY"],
         base_env: &["QWENCLOUD_API_BASE"],
         quirks: Quirks { cache_control: true, ..PLAIN },
-        docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        docs: for_people(
+            "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        ),
         ..COMPATIBLE
     },
     Provider {
@@ -151,7 +154,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["REFUSELESS_API_KEY"],
         base_env: &["REFUSELESS_API_BASE"],
-        docs: "https://refuseless.com",
+        docs: for_people("https://refuseless.com"),
         ..COMPATIBLE
     },
     Provider {
@@ -161,7 +164,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["REKA_API_KEY"],
         base_env: &["REKA_API_BASE"],
-        docs: "https://docs.reka.ai",
+        docs: for_people("https://docs.reka.ai"),
         ..COMPATIBLE
     },
     Provider {
@@ -177,7 +180,9 @@ pub(super) static ROWS: &[Provider] = &[
             ignored: HINTS_BUT_USER.and(ParamSet::of(&[Param::ServiceTier])),
             ..PLAIN
         },
-        docs: "https://docs.sailresearch.com/api-reference/chat-completions-api/create-a-chat-completion",
+        docs: for_people(
+            "https://docs.sailresearch.com/api-reference/chat-completions-api/create-a-chat-completion",
+        ),
         ..COMPATIBLE
     },
     Provider {
@@ -190,7 +195,7 @@ pub(super) static ROWS: &[Provider] = &[
             unsupported: LOGPROBS.and(PENALTIES).and(STORED).and(ParamSet::of(&[Param::N, Param::Seed])),
             ..OLDER
         },
-        docs: "https://docs.sambanova.ai/cloud/api-reference/endpoints/chat",
+        docs: for_people("https://docs.sambanova.ai/cloud/api-reference/endpoints/chat"),
         ..COMPATIBLE
     },
     Provider {
@@ -202,7 +207,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["SARVAM_API_KEY"],
         base_env: &["SARVAM_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.sarvam.ai/api-reference-docs/chat/chat-completions",
+        docs: for_people("https://docs.sarvam.ai/api-reference-docs/chat/chat-completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -211,7 +216,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.scaleway.ai/v1",
         key_env: &["SCW_SECRET_KEY"],
         base_env: &["SCALEWAY_API_BASE"],
-        docs: "https://www.scaleway.com/en/developers/api/generative-apis",
+        docs: for_people("https://www.scaleway.com/en/developers/api/generative-apis"),
         ..COMPATIBLE
     },
     Provider {
@@ -222,7 +227,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["SCX_API_KEY"],
         base_env: &["SCX_API_BASE"],
         quirks: Quirks { max_temperature: "1.99", ..OLDER },
-        docs: "https://platform.scx.ai/docs/guides/openai-compatibility",
+        docs: for_people("https://platform.scx.ai/docs/guides/openai-compatibility"),
         ..COMPATIBLE
     },
     Provider {
@@ -233,7 +238,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["STREAMLAKE_API_KEY"],
         base_env: &["STREAMLAKE_API_BASE"],
         quirks: Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
-        docs: "https://www.streamlake.ai/document",
+        docs: for_people("https://www.streamlake.ai/document"),
         ..COMPATIBLE
     },
     Provider {
@@ -243,7 +248,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["SYNTHETIC_API_KEY"],
         base_env: &["SYNTHETIC_API_BASE"],
         quirks: OLDER,
-        docs: "https://dev.synthetic.new/docs/api/overview",
+        docs: for_people("https://dev.synthetic.new/docs/api/overview"),
         ..COMPATIBLE
     },
     Provider {
@@ -255,7 +260,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["TENCENT_API_KEY"],
         base_env: &["TENCENT_API_BASE"],
         quirks: Quirks { thinking_switch: true, effort_levels: false, ..PLAIN },
-        docs: "https://www.tencentcloud.com/document/product/1300/80637",
+        docs: for_people("https://www.tencentcloud.com/document/product/1300/80637"),
         ..COMPATIBLE
     },
     Provider {
@@ -267,7 +272,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["TENSORMESH_INFERENCE_API_KEY"],
         base_env: &["TENSORMESH_SERVERLESS_BASE_URL"],
         quirks: OLDER,
-        docs: "https://docs.tensormesh.ai/api-reference",
+        docs: for_people("https://docs.tensormesh.ai/api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -286,7 +291,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["TOGETHER_AI_API_BASE"],
         quirks: Quirks { reasoning: "reasoning", ..PLAIN },
         completions: "/completions",
-        docs: "https://docs.together.ai/reference/chat-completions-1",
+        docs: for_people("https://docs.together.ai/reference/chat-completions-1"),
         ..COMPATIBLE
     },
     Provider {
@@ -297,7 +302,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["V0_API_KEY"],
         base_env: &["V0_API_BASE"],
         quirks: Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
-        docs: "https://v0.app/docs/api/model",
+        docs: for_people("https://v0.app/docs/api/model"),
         ..COMPATIBLE
     },
     Provider {
@@ -306,7 +311,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.venice.ai/api/v1",
         key_env: &["VENICE_AI_API_KEY"],
         base_env: &["VENICE_AI_API_BASE"],
-        docs: "https://docs.venice.ai/api-reference/endpoint/chat/completions",
+        docs: for_people("https://docs.venice.ai/api-reference/endpoint/chat/completions"),
         ..COMPATIBLE
     },
     Provider {
@@ -317,7 +322,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["VERCEL_AI_GATEWAY_API_BASE"],
         quirks: Quirks { ignored: HINTS_BUT_USER, reasoning: "reasoning", cache_control: true, ..PLAIN },
         responses: "/responses",
-        docs: "https://vercel.com/docs/ai-gateway/openai-compat",
+        docs: for_people("https://vercel.com/docs/ai-gateway/openai-compat"),
         ..COMPATIBLE
     },
     Provider {
@@ -328,7 +333,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["VOLCENGINE_API_BASE"],
         quirks: Quirks { unsupported: ParamSet::of(&[Param::Store]), ..OLDER },
         responses: "/responses",
-        docs: "https://www.volcengine.com/docs/82379/1494384",
+        docs: for_people("https://www.volcengine.com/docs/82379/1494384"),
         ..COMPATIBLE
     },
     Provider {
@@ -339,7 +344,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["WANDB_API_KEY"],
         base_env: &["WANDB_API_BASE"],
         quirks: OLDER,
-        docs: "https://docs.wandb.ai/inference/api-reference",
+        docs: for_people("https://docs.wandb.ai/inference/api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -351,7 +356,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_env: &["XAI_API_BASE"],
         quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, strict_tools: false, ..OLDER },
         responses: "/responses",
-        docs: "https://docs.x.ai/docs/api-reference",
+        docs: for_people("https://docs.x.ai/docs/api-reference"),
         ..COMPATIBLE
     },
     Provider {
@@ -362,7 +367,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["XIAOMI_MIMO_API_KEY"],
         base_env: &["XIAOMI_MIMO_API_BASE"],
         quirks: OLDER,
-        docs: "https://platform.xiaomimimo.com/#/docs",
+        docs: for_people("https://platform.xiaomimimo.com/#/docs"),
         ..COMPATIBLE
     },
     Provider {
@@ -371,7 +376,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["XINFERENCE_API_KEY"],
         base_env: &["XINFERENCE_API_BASE"],
         quirks: Quirks { key_optional: true, ..PLAIN },
-        docs: "https://inference.readthedocs.io/en/latest/getting_started/using_xinference.html",
+        docs: for_people("https://inference.readthedocs.io/en/latest/getting_started/using_xinference.html"),
         ..COMPATIBLE
     },
     Provider {
@@ -381,7 +386,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["ZAI_API_KEY"],
         base_env: &["ZAI_API_BASE"],
         quirks: Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
-        docs: "https://docs.z.ai/api-reference/llm/chat-completion",
+        docs: for_people("https://docs.z.ai/api-reference/llm/chat-completion"),
         ..COMPATIBLE
     },
     Provider {
@@ -392,7 +397,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["ZEROGPU_API_KEY"],
         base_env: &["ZEROGPU_API_BASE"],
-        docs: "https://docs.zerogpu.ai/api-reference/endpoint/chat-completions",
+        docs: for_people("https://docs.zerogpu.ai/api-reference/endpoint/chat-completions"),
         ..COMPATIBLE
     },
 ];

@@ -1,6 +1,7 @@
 //! Vendors that embed and don't chat.
 
 use super::COMPATIBLE;
+use crate::for_people;
 use crate::provider::{EmbeddingQuirks, Provider, Quirks};
 
 pub(super) static ROWS: &[Provider] = &[
@@ -20,7 +21,7 @@ pub(super) static ROWS: &[Provider] = &[
             },
             ..Quirks::NONE
         },
-        docs: "https://docs.voyageai.com/reference/embeddings-api",
+        docs: for_people("https://docs.voyageai.com/reference/embeddings-api"),
         ..COMPATIBLE
     },
     Provider {
@@ -35,7 +36,7 @@ pub(super) static ROWS: &[Provider] = &[
             embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },
             ..Quirks::NONE
         },
-        docs: "https://jina.ai/embeddings/",
+        docs: for_people("https://jina.ai/embeddings/"),
         ..COMPATIBLE
     },
 ];

@@ -3,6 +3,7 @@
 use super::anthropic::CLAUDE;
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::auth::google;
 use crate::provider::{Auth, Provider, Quirks, When};
@@ -25,7 +26,7 @@ const VERTEX: Provider = Provider {
     key_env: &["GOOGLE_OAUTH_ACCESS_TOKEN"],
     settings: &[("vertex_project", ""), ("vertex_location", "us-central1"), (google::TOKEN_SOURCE, "")],
     embeddings: "",
-    docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+    docs: for_people("https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference"),
     ..COMPATIBLE
 };
 
@@ -48,7 +49,9 @@ static VERTEX_CLAUDE: Provider = Provider {
     stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:streamRawPredict",
     count_tokens: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/count-tokens:rawPredict",
     quirks: CLAUDE,
-    docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+    docs: for_people(
+        "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
+    ),
     ..VERTEX
 };
 
@@ -56,7 +59,7 @@ static VERTEX_CLAUDE: Provider = Provider {
 static VERTEX_OPEN_MODELS: Provider = Provider {
     label: "Vertex AI open models",
     chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/endpoints/openapi/chat/completions",
-    docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis",
+    docs: for_people("https://docs.cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis"),
     ..VERTEX
 };
 
@@ -74,7 +77,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_env: &["GEMINI_API_BASE"],
         quirks: GEMINI_QUIRKS,
-        docs: "https://ai.google.dev/api/generate-content",
+        docs: for_people("https://ai.google.dev/api/generate-content"),
         ..COMPATIBLE
     },
     Provider {

@@ -2,6 +2,7 @@
 
 use super::COMPATIBLE;
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{Provider, Quirks};
 
@@ -21,7 +22,7 @@ const MISTRAL: Provider = Provider {
         ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens"),
         ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-remaining-tokens"),
     ],
-    docs: "https://docs.mistral.ai/api",
+    docs: for_people("https://docs.mistral.ai/api"),
     ..COMPATIBLE
 };
 
@@ -41,7 +42,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CODESTRAL_API_KEY"],
         base_env: &["CODESTRAL_API_BASE"],
-        docs: "https://docs.mistral.ai/capabilities/code_generation",
+        docs: for_people("https://docs.mistral.ai/capabilities/code_generation"),
         ..MISTRAL
     },
 ];

@@ -2,6 +2,7 @@
 
 use super::{COMPATIBLE, HINTS};
 use crate::dialect;
+use crate::for_people;
 use crate::openai::{Param, ParamSet};
 use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 use crate::wire::Framing;
@@ -22,7 +23,7 @@ const OPENAI_ENDPOINT: Provider = Provider {
         embeddings: EmbeddingQuirks { ignored: &["user"], ..EmbeddingQuirks::BASE64 },
         ..Quirks::NONE
     },
-    docs: "https://docs.ollama.com/api/openai-compatibility",
+    docs: for_people("https://docs.ollama.com/api/openai-compatibility"),
     ..COMPATIBLE
 };
 
@@ -40,7 +41,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["OLLAMA_API_KEY"],
         base_env: &["OLLAMA_API_BASE"],
         quirks: Quirks { ignored: HINTS, key_optional: true, ..Quirks::NONE },
-        docs: "https://docs.ollama.com/api/chat",
+        docs: for_people("https://docs.ollama.com/api/chat"),
         ..COMPATIBLE
     },
     OPENAI_ENDPOINT,

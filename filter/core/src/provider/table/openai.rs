@@ -1,6 +1,7 @@
 //! OpenAI itself.
 
 use super::COMPATIBLE;
+use crate::for_people;
 use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 
 const OPENAI: Provider = Provider {
@@ -20,7 +21,7 @@ const OPENAI: Provider = Provider {
         embeddings: EmbeddingQuirks::BASE64,
         ..Quirks::NONE
     },
-    docs: "https://platform.openai.com/docs/api-reference/chat",
+    docs: for_people("https://platform.openai.com/docs/api-reference/chat"),
     ..COMPATIBLE
 };
 
