@@ -71,8 +71,8 @@ pub struct Provider {
     pub error_name: &'static str,
     /// The header that counts an embeddings request's tokens where the body doesn't; empty where there is none.
     pub input_tokens: &'static str,
-    /// Where the vendor differs from its dialect.
-    pub quirks: Quirks,
+    /// Where the vendor differs from its dialect; most rows share theirs.
+    pub quirks: &'static Quirks,
     /// The vendor's page that this row was made from.
     pub docs: &'static str,
 }

@@ -40,7 +40,7 @@ pub(super) const MESSAGES: Provider = Provider {
         ("anthropic-ratelimit-tokens-limit", "x-ratelimit-limit-tokens"),
         ("anthropic-ratelimit-tokens-remaining", "x-ratelimit-remaining-tokens"),
     ],
-    quirks: CLAUDE,
+    quirks: &CLAUDE,
     docs: for_people("https://platform.claude.com/docs/en/api/messages/create"),
     ..COMPATIBLE
 };

@@ -25,7 +25,7 @@ const AWS: Provider = Provider {
     settings: SETTINGS,
     rate_limits: &[("x-amzn-requestid", "x-request-id")],
     error_name: "x-amzn-errortype",
-    quirks: Quirks { ignored: HINTS, ..Quirks::NONE },
+    quirks: &Quirks { ignored: HINTS, ..Quirks::NONE },
     ..COMPATIBLE
 };
 
@@ -42,7 +42,7 @@ const BEDROCK: Provider = Provider {
     key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_env: &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
     // Both are told to whoever reads the invocation logs.
-    quirks: Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata, Param::User])), ..Quirks::NONE },
+    quirks: &Quirks { ignored: HINTS.without(ParamSet::of(&[Param::Metadata, Param::User])), ..Quirks::NONE },
     docs: for_people("https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"),
     ..AWS
 };
@@ -54,7 +54,7 @@ const EMBEDDING: Provider = Provider {
     embeddings: "/model/{model}/invoke",
     count_tokens: "",
     input_tokens: "x-amzn-bedrock-input-token-count",
-    quirks: Quirks {
+    quirks: &Quirks {
         embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },
         ..Quirks::NONE
     },
@@ -67,9 +67,9 @@ static TITAN: Provider = Provider { dialect: &dialect::titan::TITAN, ..EMBEDDING
 /// The first generation has one size of vector.
 static TITAN_1: Provider = Provider {
     dialect: &dialect::titan::TITAN,
-    quirks: Quirks {
+    quirks: &Quirks {
         embeddings: EmbeddingQuirks { unsupported: &["dimensions"], ..EMBEDDING.quirks.embeddings },
-        ..EMBEDDING.quirks
+        ..*EMBEDDING.quirks
     },
     ..EMBEDDING
 };
@@ -96,7 +96,7 @@ pub(super) static ROWS: &[Provider] = &[
         dialect: &dialect::anthropic::IN_BEDROCK,
         chat: "/model/{model}/invoke",
         stream: "/model/{model}/invoke-with-response-stream",
-        quirks: Quirks {
+        quirks: &Quirks {
             // The tools and tiers of Anthropic's own service.
             unsupported: ParamSet::of(&[Param::WebSearchOptions, Param::ServiceTier]),
             ..CLAUDE

@@ -33,7 +33,7 @@ const DEPLOYMENTS: Provider = Provider {
     key_env: &["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"],
     base_env: &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"],
     settings: &[("api_version", "2025-02-01-preview")],
-    quirks: OPENAIS_MODELS,
+    quirks: &OPENAIS_MODELS,
     docs: for_people("https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference"),
     ..COMPATIBLE
 };
@@ -65,7 +65,7 @@ const FOUNDRY: Provider = Provider {
     label: "Azure AI Foundry",
     key_env: &["AZURE_AI_API_KEY"],
     base_env: &["AZURE_AI_API_BASE"],
-    quirks: OLDER,
+    quirks: &OLDER,
     docs: for_people("https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/concepts/endpoints"),
     ..COMPATIBLE
 };
@@ -86,7 +86,7 @@ static RESOURCE: Provider = Provider {
 static RESOURCE_UNDATED: Provider = Provider {
     responses: "/responses",
     auth: KEY_OR_ENTRA,
-    quirks: Quirks { ignored: HINTS_BUT_USER, ..OPENAIS_MODELS },
+    quirks: &Quirks { ignored: HINTS_BUT_USER, ..OPENAIS_MODELS },
     ..FOUNDRY
 };
 
@@ -96,7 +96,7 @@ const REASONS: &[&str] = &["o_series/", "gpt5_series/"];
 /// A deployment that was marked so: every one of them reasons.
 static MARKED: Provider = Provider {
     naming: Naming::Without(REASONS),
-    quirks: Quirks { reasoning_models: &[""], ..OPENAIS_MODELS },
+    quirks: &Quirks { reasoning_models: &[""], ..OPENAIS_MODELS },
     ..DEPLOYMENTS
 };
 

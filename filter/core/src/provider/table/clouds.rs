@@ -11,7 +11,7 @@ const DATABRICKS: Provider = Provider {
     label: "Databricks",
     key_env: &["DATABRICKS_API_KEY", "DATABRICKS_TOKEN"],
     base_env: &["DATABRICKS_API_BASE"],
-    quirks: Quirks {
+    quirks: &Quirks {
         unsupported: PENALTIES.and(STORED).and(ParamSet::of(&[
             Param::Seed,
             Param::LogitBias,
@@ -42,7 +42,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["SNOWFLAKE_JWT", "SNOWFLAKE_PAT"],
         base_env: &["SNOWFLAKE_API_BASE"],
         settings: &[("account_id", "")],
-        quirks: Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
+        quirks: &Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
         docs: for_people("https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api"),
         ..COMPATIBLE
     },
@@ -58,7 +58,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["WATSONX_TOKEN", "WATSONX_IAM_TOKEN"],
         base_env: &["WATSONX_API_BASE", "WATSONX_URL", "WX_URL", "WML_URL"],
         settings: &[("api_version", "2024-10-08")],
-        quirks: Quirks {
+        quirks: &Quirks {
             unsupported: STORED.and(ParamSet::of(&[
                 Param::ParallelToolCalls,
                 Param::Verbosity,

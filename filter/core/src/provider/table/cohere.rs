@@ -11,7 +11,7 @@ const COMPATIBILITY: Provider = Provider {
     label: "Cohere's compatibility API",
     base: "https://api.cohere.ai/compatibility/v1",
     key_env: &["COHERE_API_KEY", "CO_API_KEY"],
-    quirks: Quirks {
+    quirks: &Quirks {
         unsupported: ParamSet::of(&[
             Param::N,
             Param::LogitBias,
@@ -48,7 +48,7 @@ pub(super) static ROWS: &[Provider] = &[
             ("x-trial-endpoint-call-limit", "x-ratelimit-limit-requests"),
             ("x-trial-endpoint-call-remaining", "x-ratelimit-remaining-requests"),
         ],
-        quirks: Quirks { ignored: HINTS, ..Quirks::NONE },
+        quirks: &Quirks { ignored: HINTS, ..Quirks::NONE },
         docs: for_people("https://docs.cohere.com/reference/chat"),
         ..COMPATIBLE
     },

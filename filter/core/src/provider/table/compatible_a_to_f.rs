@@ -26,7 +26,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["AI21_API_KEY"],
         base_env: &["AI21_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Its last chunk counts unasked.
             unsupported: LOGPROBS.and(PENALTIES).and(STORED).and(ParamSet::of(&[Param::ParallelToolCalls])),
             ignored: HINTS.and(UNASKED),
@@ -60,7 +60,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.aimlapi.com/v1",
         key_env: &["AIML_API_KEY"],
         base_env: &["AIML_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.aimlapi.com"),
         ..COMPATIBLE
     },
@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.nova.amazon.com/v1",
         embeddings: "",
         key_env: &["AMAZON_NOVA_API_KEY"],
-        quirks: Quirks {
+        quirks: &Quirks {
             unsupported: LOGPROBS.and(PENALTIES).and(STORED).and(ParamSet::of(&[
                 Param::Seed,
                 Param::N,
@@ -87,7 +87,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "Apertis",
         base: "https://api.stima.tech/v1",
         key_env: &["STIMA_API_KEY"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.apertis.ai"),
         ..COMPATIBLE
     },
@@ -106,7 +106,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://inference.baseten.co/v1",
         key_env: &["BASETEN_API_KEY"],
         base_env: &["BASETEN_API_BASE"],
-        quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
+        quirks: &Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
         docs: for_people("https://docs.baseten.co/inference/model-apis/overview"),
         ..COMPATIBLE
     },
@@ -118,7 +118,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["BEDROCK_MANTLE_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"],
         base_env: &["BEDROCK_MANTLE_API_BASE"],
         settings: &[("aws_region_name", "us-east-1")],
-        quirks: Quirks { unsupported: ParamSet::of(&[Param::N]), ..OLDER },
+        quirks: &Quirks { unsupported: ParamSet::of(&[Param::N]), ..OLDER },
         docs: for_people("https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html"),
         ..COMPATIBLE
     },
@@ -128,7 +128,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://open.bigmodel.cn/api/paas/v4",
         key_env: &["BIGMODEL_API_KEY", "ZHIPUAI_API_KEY"],
         base_env: &["BIGMODEL_API_BASE"],
-        quirks: Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
+        quirks: &Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
         docs: for_people("https://docs.bigmodel.cn/api-reference"),
         ..COMPATIBLE
     },
@@ -147,7 +147,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CEREBRAS_API_KEY"],
         base_env: &["CEREBRAS_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Answers 400 to these, and its last chunk counts unasked.
             unsupported: PENALTIES.and(ParamSet::of(&[Param::LogitBias, Param::N, Param::Store])),
             ignored: HINTS_BUT_USER.and(UNASKED),
@@ -163,7 +163,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.charityengine.services/remotejobs/v2/inference",
         embeddings: "",
         key_env: &["CHARITY_ENGINE_API_KEY"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://www.charityengine.com/platform"),
         ..COMPATIBLE
     },
@@ -174,7 +174,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CHUTES_API_KEY"],
         base_env: &["CHUTES_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://chutes.ai/docs"),
         ..COMPATIBLE
     },
@@ -195,7 +195,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CLF_AI_GATEWAY_API_KEY"],
         base_env: &["CLF_AI_GATEWAY_API_BASE"],
-        quirks: Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
+        quirks: &Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
         docs: for_people("https://clfaigateway.dev"),
         ..COMPATIBLE
     },
@@ -265,7 +265,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["CRUSOE_API_KEY"],
         base_env: &["CRUSOE_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.crusoecloud.com/quickstart/getting-started-with-serverless-inference"),
         ..COMPATIBLE
     },
@@ -277,7 +277,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["DARKBLOOM_API_KEY"],
         base_env: &["DARKBLOOM_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.darkbloom.dev/reference/chat-completions"),
         ..COMPATIBLE
     },
@@ -288,7 +288,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://dashscope.aliyuncs.com/compatible-mode/v1",
         key_env: &["DASHSCOPE_API_KEY", "QWEN_AI_PLATFORM_API_KEY"],
         base_env: &["DASHSCOPE_API_BASE", "QWEN_AI_PLATFORM_API_BASE"],
-        quirks: Quirks { cache_control: true, ..PLAIN },
+        quirks: &Quirks { cache_control: true, ..PLAIN },
         docs: for_people("https://help.aliyun.com/zh/model-studio/compatibility-of-openai-with-dashscope"),
         ..COMPATIBLE
     },
@@ -300,7 +300,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["DATAROBOT_API_TOKEN"],
         base_env: &["DATAROBOT_ENDPOINT"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.datarobot.com/en/docs/gen-ai/genai-code/dr-llm-gateway.html"),
         ..COMPATIBLE
     },
@@ -310,7 +310,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.deepinfra.com/v1/openai",
         key_env: &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"],
         base_env: &["DEEPINFRA_API_BASE"],
-        quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
+        quirks: &Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
         completions: "/completions",
         docs: for_people("https://deepinfra.com/docs/openai_api"),
         ..COMPATIBLE
@@ -322,7 +322,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["DEEPSEEK_API_KEY"],
         base_env: &["DEEPSEEK_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Thinking is switched on by one field and measured by another.
             thinking_switch: true,
             ..OLDER
@@ -336,7 +336,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "http://localhost:12434/engines/llama.cpp/v1",
         key_env: &["DOCKER_MODEL_RUNNER_API_KEY"],
         base_env: &["DOCKER_MODEL_RUNNER_API_BASE"],
-        quirks: Quirks { key_optional: true, ..OLDER },
+        quirks: &Quirks { key_optional: true, ..OLDER },
         docs: for_people("https://docs.docker.com/ai/model-runner/api-reference"),
         ..COMPATIBLE
     },
@@ -355,7 +355,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.empiriolabs.ai/v1",
         key_env: &["EMPIRIOLABS_API_KEY"],
         base_env: &["EMPIRIOLABS_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.empiriolabs.ai/api-reference-overview"),
         ..COMPATIBLE
     },
@@ -366,7 +366,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["EMPOWER_API_KEY"],
         base_env: &["EMPOWER_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.empower.dev"),
         ..COMPATIBLE
     },
@@ -376,7 +376,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.featherless.ai/v1",
         key_env: &["FEATHERLESS_AI_API_KEY", "FEATHERLESS_API_KEY"],
         base_env: &["FEATHERLESS_AI_API_BASE", "FEATHERLESS_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://featherless.ai/docs/api-overview-and-common-options"),
         ..COMPATIBLE
     },
@@ -387,7 +387,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.fireworks.ai/inference/v1",
         key_env: &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"],
         base_env: &["FIREWORKS_API_BASE", "FIREWORKS_AI_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             unsupported: ParamSet::of(&[Param::Store]),
             ignored: HINTS_BUT_USER,
             strict_tools: false,
@@ -406,7 +406,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["FRIENDLI_TOKEN", "FRIENDLIAI_API_KEY"],
         base_env: &["FRIENDLI_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://friendli.ai/docs/openapi/model-apis/chat-completions"),
         ..COMPATIBLE
     },

@@ -13,7 +13,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["GALADRIEL_API_KEY"],
         base_env: &["GALADRIEL_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.galadriel.com"),
         ..COMPATIBLE
     },
@@ -23,7 +23,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://models.github.ai/inference",
         key_env: &["GITHUB_API_KEY", "GITHUB_TOKEN"],
         base_env: &["GITHUB_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // The address that LiteLLM still calls, models.inference.ai.azure.com, is retired.
             embeddings: EmbeddingQuirks::BASE64,
             ..OLDER
@@ -58,7 +58,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["GROQ_API_KEY"],
         base_env: &["GROQ_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Refuses these, and `reasoning_content` in messages.
             unsupported: LOGPROBS,
             ignored: HINTS_BUT_USER,
@@ -84,7 +84,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_suffix: "/v1",
         key_env: &["HEROKU_API_KEY", "INFERENCE_KEY"],
         base_env: &["HEROKU_API_BASE", "INFERENCE_URL"],
-        quirks: Quirks { flat_content: true, ..PLAIN },
+        quirks: &Quirks { flat_content: true, ..PLAIN },
         docs: for_people("https://devcenter.heroku.com/articles/heroku-inference-api-v1-chat-completions"),
         ..COMPATIBLE
     },
@@ -94,7 +94,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "vLLM",
         key_env: &["HOSTED_VLLM_API_KEY"],
         base_env: &["HOSTED_VLLM_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             ignored: HINTS_BUT_USER,
             reasoning: "reasoning",
             key_optional: true,
@@ -113,7 +113,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["HOSTINGER_ROUTER_API_KEY"],
         base_env: &["HOSTINGER_ROUTER_API_BASE"],
-        quirks: Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
+        quirks: &Quirks { ignored: HINTS_BUT_USER, ..PLAIN },
         docs: for_people("https://www.hostinger.com/support"),
         ..COMPATIBLE
     },
@@ -136,7 +136,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["HYPERBOLIC_API_KEY"],
         base_env: &["HYPERBOLIC_API_BASE"],
-        quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
+        quirks: &Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, ..OLDER },
         docs: for_people("https://docs.hyperbolic.xyz/docs/rest-api"),
         ..COMPATIBLE
     },
@@ -147,7 +147,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["INCEPTION_API_KEY"],
         base_env: &["INCEPTION_API_BASE"],
-        quirks: Quirks { unsupported: LOGPROBS.and(STORED).and(ParamSet::of(&[Param::N])), ..OLDER },
+        quirks: &Quirks { unsupported: LOGPROBS.and(STORED).and(ParamSet::of(&[Param::N])), ..OLDER },
         docs: for_people("https://docs.inceptionlabs.ai/api-reference/chat/create-a-chat-completion"),
         ..COMPATIBLE
     },
@@ -167,7 +167,7 @@ pub(super) static ROWS: &[Provider] = &[
         chat: "",
         key_env: &["INFINITY_API_KEY"],
         base_env: &["INFINITY_API_BASE"],
-        quirks: Quirks { key_optional: true, ..PLAIN },
+        quirks: &Quirks { key_optional: true, ..PLAIN },
         docs: for_people("https://michaelfeil.eu/infinity"),
         ..COMPATIBLE
     },
@@ -188,7 +188,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["LAMBDA_API_KEY"],
         base_env: &["LAMBDA_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.lambda.ai/public-cloud/lambda-inference-api"),
         ..COMPATIBLE
     },
@@ -198,7 +198,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "http://localhost:8000/api/v1",
         key_env: &["LEMONADE_API_KEY"],
         base_env: &["LEMONADE_API_BASE"],
-        quirks: Quirks { key_optional: true, ..OLDER },
+        quirks: &Quirks { key_optional: true, ..OLDER },
         docs: for_people("https://lemonade-server.ai/docs/server/server_spec"),
         ..COMPATIBLE
     },
@@ -208,7 +208,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.libertai.io/v1",
         key_env: &["LIBERTAI_API_KEY"],
         base_env: &["LIBERTAI_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.libertai.io"),
         ..COMPATIBLE
     },
@@ -217,7 +217,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "LiteLLM Proxy",
         key_env: &["LITELLM_PROXY_API_KEY"],
         base_env: &["LITELLM_PROXY_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             developer: true,
             cache_control: true,
             key_optional: true,
@@ -235,7 +235,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "http://127.0.0.1:8080/v1",
         key_env: &["LLAMAFILE_API_KEY"],
         base_env: &["LLAMAFILE_API_BASE"],
-        quirks: Quirks { key_optional: true, ..PLAIN },
+        quirks: &Quirks { key_optional: true, ..PLAIN },
         completions: "/completions",
         docs: for_people("https://github.com/mozilla-ai/llamafile"),
         ..COMPATIBLE
@@ -246,7 +246,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.llamagate.dev/v1",
         key_env: &["LLAMAGATE_API_KEY"],
         base_env: &["LLAMAGATE_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://llamagate.dev/docs"),
         ..COMPATIBLE
     },
@@ -256,7 +256,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "http://localhost:1234/v1",
         key_env: &["LM_STUDIO_API_KEY"],
         base_env: &["LM_STUDIO_API_BASE"],
-        quirks: Quirks { reasoning: "reasoning", key_optional: true, ..PLAIN },
+        quirks: &Quirks { reasoning: "reasoning", key_optional: true, ..PLAIN },
         responses: "/responses",
         completions: "/completions",
         docs: for_people("https://lmstudio.ai/docs/developer/openai-compat"),
@@ -318,7 +318,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["MOONSHOT_API_KEY"],
         base_env: &["MOONSHOT_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Its thinking models take no temperature but their own.
             ignored: HINTS.without(ParamSet::of(&[Param::PromptCacheKey])),
             fixed_temperature: &["kimi-k2.5", "kimi-k2.6", "kimi-k2-thinking", "kimi-thinking"],
@@ -335,7 +335,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.morphllm.com/v1",
         key_env: &["MORPH_API_KEY"],
         base_env: &["MORPH_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.morphllm.com"),
         ..COMPATIBLE
     },
@@ -346,7 +346,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["NADIR_API_KEY"],
         base_env: &["NADIR_API_BASE"],
-        quirks: Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
+        quirks: &Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
         docs: for_people("https://getnadir.com/docs"),
         ..COMPATIBLE
     },
@@ -356,7 +356,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://nano-gpt.com/api/v1",
         key_env: &["NANOGPT_API_KEY"],
         base_env: &["NANOGPT_API_BASE"],
-        quirks: Quirks { reasoning: "reasoning", ..OLDER },
+        quirks: &Quirks { reasoning: "reasoning", ..OLDER },
         docs: for_people("https://docs.nano-gpt.com/api-reference/endpoint/chat-completion"),
         ..COMPATIBLE
     },
@@ -366,7 +366,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.studio.nebius.ai/v1",
         key_env: &["NEBIUS_API_KEY"],
         base_env: &["NEBIUS_API_BASE"],
-        quirks: Quirks { ignored: HINTS_BUT_USER, ..OLDER },
+        quirks: &Quirks { ignored: HINTS_BUT_USER, ..OLDER },
         docs: for_people("https://docs.tokenfactory.nebius.com/api-reference/introduction"),
         ..COMPATIBLE
     },
@@ -376,7 +376,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.neosantara.xyz/v1",
         key_env: &["NEOSANTARA_API_KEY"],
         base_env: &["NEOSANTARA_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.neosantara.xyz"),
         ..COMPATIBLE
     },
@@ -396,7 +396,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://inference.api.nscale.com/v1",
         key_env: &["NSCALE_API_KEY"],
         base_env: &["NSCALE_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.nscale.com/docs/inference/chat"),
         ..COMPATIBLE
     },
@@ -406,7 +406,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://integrate.api.nvidia.com/v1",
         key_env: &["NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY"],
         base_env: &["NVIDIA_NIM_API_BASE"],
-        quirks: Quirks { unsupported: STORED, ..OLDER },
+        quirks: &Quirks { unsupported: STORED, ..OLDER },
         docs: for_people("https://docs.api.nvidia.com/nim/reference/llm-apis"),
         ..COMPATIBLE
     },

@@ -14,7 +14,7 @@ pub(super) static ROWS: &[Provider] = &[
         base_suffix: "/v1",
         key_env: &["OOBABOOGA_API_KEY"],
         base_env: &["OOBABOOGA_API_BASE"],
-        quirks: Quirks { key_optional: true, ..PLAIN },
+        quirks: &Quirks { key_optional: true, ..PLAIN },
         docs: for_people("https://github.com/oobabooga/text-generation-webui/wiki/12-%E2%80%90-OpenAI-API"),
         ..COMPATIBLE
     },
@@ -24,7 +24,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "Any OpenAI-compatible server",
         key_env: &["OPENAI_LIKE_API_KEY"],
         base_env: &["OPENAI_LIKE_API_BASE"],
-        quirks: Quirks { ignored: HINTS_BUT_USER, key_optional: true, ..OLDER },
+        quirks: &Quirks { ignored: HINTS_BUT_USER, key_optional: true, ..OLDER },
         docs: for_people("https://platform.openai.com/docs/api-reference/chat"),
         ..COMPATIBLE
     },
@@ -45,7 +45,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["OPENROUTER_API_KEY", "OR_API_KEY"],
         base_env: &["OPENROUTER_API_BASE"],
         headers: &[("x-title", "Dragoman")],
-        quirks: Quirks {
+        quirks: &Quirks {
             ignored: ParamSet::of(&[Param::Metadata]),
             reasoning: "reasoning",
             developer: true,
@@ -71,7 +71,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.parasail.io/v1",
         key_env: &["PARASAIL_API_KEY"],
         base_env: &["PARASAIL_API_BASE"],
-        quirks: Quirks { fixed: &[("store", "false")], ..PLAIN },
+        quirks: &Quirks { fixed: &[("store", "false")], ..PLAIN },
         docs: for_people("https://docs.parasail.io"),
         ..COMPATIBLE
     },
@@ -82,7 +82,7 @@ pub(super) static ROWS: &[Provider] = &[
         key_env: &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"],
         base_env: &["PERPLEXITY_API_BASE"],
         headers: &[("x-pplx-integration", "dragoman")],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Counts in every chunk unasked.
             unsupported: LOGPROBS.and(TOOLS).and(STORED).and(ParamSet::of(&[Param::N, Param::Seed])),
             ignored: HINTS.and(UNASKED),
@@ -98,7 +98,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://pinstripes.io/v1",
         key_env: &["PINSTRIPES_API_KEY"],
         base_env: &["PINSTRIPES_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://pinstripes.io"),
         ..COMPATIBLE
     },
@@ -110,7 +110,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["POE_API_KEY"],
         base_env: &["POE_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://creator.poe.com/docs/external-applications/openai-compatible-api"),
         ..COMPATIBLE
     },
@@ -131,7 +131,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["PUBLICAI_API_KEY"],
         base_env: &["PUBLICAI_API_BASE"],
-        quirks: Quirks { flat_content: true, ..OLDER },
+        quirks: &Quirks { flat_content: true, ..OLDER },
         docs: for_people("https://platform.publicai.co/docs"),
         ..COMPATIBLE
     },
@@ -141,7 +141,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_env: &["QWENCLOUD_API_KEY", "DASHSCOPE_API_KEY"],
         base_env: &["QWENCLOUD_API_BASE"],
-        quirks: Quirks { cache_control: true, ..PLAIN },
+        quirks: &Quirks { cache_control: true, ..PLAIN },
         docs: for_people(
             "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
         ),
@@ -175,7 +175,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["SAIL_API_KEY"],
         base_env: &["SAIL_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             unsupported: LOGPROBS.and(PENALTIES).and(ParamSet::of(&[Param::Stop, Param::Seed])),
             ignored: HINTS_BUT_USER.and(ParamSet::of(&[Param::ServiceTier])),
             ..PLAIN
@@ -191,7 +191,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.sambanova.ai/v1",
         key_env: &["SAMBANOVA_API_KEY"],
         base_env: &["SAMBANOVA_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             unsupported: LOGPROBS.and(PENALTIES).and(STORED).and(ParamSet::of(&[Param::N, Param::Seed])),
             ..OLDER
         },
@@ -206,7 +206,7 @@ pub(super) static ROWS: &[Provider] = &[
         auth: Auth::Header("api-subscription-key"),
         key_env: &["SARVAM_API_KEY"],
         base_env: &["SARVAM_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.sarvam.ai/api-reference-docs/chat/chat-completions"),
         ..COMPATIBLE
     },
@@ -226,7 +226,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["SCX_API_KEY"],
         base_env: &["SCX_API_BASE"],
-        quirks: Quirks { max_temperature: "1.99", ..OLDER },
+        quirks: &Quirks { max_temperature: "1.99", ..OLDER },
         docs: for_people("https://platform.scx.ai/docs/guides/openai-compatibility"),
         ..COMPATIBLE
     },
@@ -237,7 +237,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["STREAMLAKE_API_KEY"],
         base_env: &["STREAMLAKE_API_BASE"],
-        quirks: Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
+        quirks: &Quirks { rename: &[("max_tokens", "max_completion_tokens")], ..PLAIN },
         docs: for_people("https://www.streamlake.ai/document"),
         ..COMPATIBLE
     },
@@ -247,7 +247,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.synthetic.new/openai/v1",
         key_env: &["SYNTHETIC_API_KEY"],
         base_env: &["SYNTHETIC_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://dev.synthetic.new/docs/api/overview"),
         ..COMPATIBLE
     },
@@ -259,7 +259,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["TENCENT_API_KEY"],
         base_env: &["TENCENT_API_BASE"],
-        quirks: Quirks { thinking_switch: true, effort_levels: false, ..PLAIN },
+        quirks: &Quirks { thinking_switch: true, effort_levels: false, ..PLAIN },
         docs: for_people("https://www.tencentcloud.com/document/product/1300/80637"),
         ..COMPATIBLE
     },
@@ -271,7 +271,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["TENSORMESH_INFERENCE_API_KEY"],
         base_env: &["TENSORMESH_SERVERLESS_BASE_URL"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.tensormesh.ai/api-reference"),
         ..COMPATIBLE
     },
@@ -289,7 +289,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.together.ai/v1",
         key_env: &["TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_TOKEN"],
         base_env: &["TOGETHER_AI_API_BASE"],
-        quirks: Quirks { reasoning: "reasoning", ..PLAIN },
+        quirks: &Quirks { reasoning: "reasoning", ..PLAIN },
         completions: "/completions",
         docs: for_people("https://docs.together.ai/reference/chat-completions-1"),
         ..COMPATIBLE
@@ -301,7 +301,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["V0_API_KEY"],
         base_env: &["V0_API_BASE"],
-        quirks: Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
+        quirks: &Quirks { ignored: HINTS.and(UNASKED), ..PLAIN },
         docs: for_people("https://v0.app/docs/api/model"),
         ..COMPATIBLE
     },
@@ -320,7 +320,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://ai-gateway.vercel.sh/v1",
         key_env: &["VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
         base_env: &["VERCEL_AI_GATEWAY_API_BASE"],
-        quirks: Quirks { ignored: HINTS_BUT_USER, reasoning: "reasoning", cache_control: true, ..PLAIN },
+        quirks: &Quirks { ignored: HINTS_BUT_USER, reasoning: "reasoning", cache_control: true, ..PLAIN },
         responses: "/responses",
         docs: for_people("https://vercel.com/docs/ai-gateway/openai-compat"),
         ..COMPATIBLE
@@ -331,7 +331,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://ark.cn-beijing.volces.com/api/v3",
         key_env: &["VOLCENGINE_API_KEY", "ARK_API_KEY"],
         base_env: &["VOLCENGINE_API_BASE"],
-        quirks: Quirks { unsupported: ParamSet::of(&[Param::Store]), ..OLDER },
+        quirks: &Quirks { unsupported: ParamSet::of(&[Param::Store]), ..OLDER },
         responses: "/responses",
         docs: for_people("https://www.volcengine.com/docs/82379/1494384"),
         ..COMPATIBLE
@@ -343,7 +343,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["WANDB_API_KEY"],
         base_env: &["WANDB_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://docs.wandb.ai/inference/api-reference"),
         ..COMPATIBLE
     },
@@ -354,7 +354,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["XAI_API_KEY"],
         base_env: &["XAI_API_BASE"],
-        quirks: Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, strict_tools: false, ..OLDER },
+        quirks: &Quirks { unsupported: STORED, ignored: HINTS_BUT_USER, strict_tools: false, ..OLDER },
         responses: "/responses",
         docs: for_people("https://docs.x.ai/docs/api-reference"),
         ..COMPATIBLE
@@ -366,7 +366,7 @@ pub(super) static ROWS: &[Provider] = &[
         embeddings: "",
         key_env: &["XIAOMI_MIMO_API_KEY"],
         base_env: &["XIAOMI_MIMO_API_BASE"],
-        quirks: OLDER,
+        quirks: &OLDER,
         docs: for_people("https://platform.xiaomimimo.com/#/docs"),
         ..COMPATIBLE
     },
@@ -375,7 +375,7 @@ pub(super) static ROWS: &[Provider] = &[
         label: "Xinference",
         key_env: &["XINFERENCE_API_KEY"],
         base_env: &["XINFERENCE_API_BASE"],
-        quirks: Quirks { key_optional: true, ..PLAIN },
+        quirks: &Quirks { key_optional: true, ..PLAIN },
         docs: for_people("https://inference.readthedocs.io/en/latest/getting_started/using_xinference.html"),
         ..COMPATIBLE
     },
@@ -385,7 +385,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.z.ai/api/paas/v4",
         key_env: &["ZAI_API_KEY"],
         base_env: &["ZAI_API_BASE"],
-        quirks: Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
+        quirks: &Quirks { unsupported: ZHIPU, thinking_switch: true, effort_levels: false, ..OLDER },
         docs: for_people("https://docs.z.ai/api-reference/llm/chat-completion"),
         ..COMPATIBLE
     },

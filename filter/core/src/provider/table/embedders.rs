@@ -12,7 +12,7 @@ pub(super) static ROWS: &[Provider] = &[
         chat: "",
         key_env: &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY", "VOYAGE_AI_TOKEN"],
         base_env: &["VOYAGE_API_BASE"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // `encoding_format` is null or "base64" there, "float" is refused; `user` is unknown.
             embeddings: EmbeddingQuirks {
                 rename: &[("dimensions", "output_dimension")],
@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Provider] = &[
         chat: "",
         key_env: &["JINA_AI_API_KEY", "JINA_API_KEY", "JINA_AI_TOKEN"],
         base_env: &["JINA_AI_API_BASE", "JINA_BASE_URL"],
-        quirks: Quirks {
+        quirks: &Quirks {
             // Its own name for the format is `embedding_type`.
             embeddings: EmbeddingQuirks { ignored: &["user", "encoding_format"], ..EmbeddingQuirks::NONE },
             ..Quirks::NONE

@@ -36,7 +36,7 @@ static VERTEX_ENDPOINT: Provider = Provider {
     dialect: &dialect::gemini::VERTEX,
     chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/endpoints/{model}:generateContent",
     stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/endpoints/{model}:streamGenerateContent?alt=sse",
-    quirks: GEMINI_QUIRKS,
+    quirks: &GEMINI_QUIRKS,
     ..VERTEX
 };
 
@@ -48,7 +48,7 @@ static VERTEX_CLAUDE: Provider = Provider {
     chat: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:rawPredict",
     stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/{model}:streamRawPredict",
     count_tokens: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/anthropic/models/count-tokens:rawPredict",
-    quirks: CLAUDE,
+    quirks: &CLAUDE,
     docs: for_people(
         "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude",
     ),
@@ -76,7 +76,7 @@ pub(super) static ROWS: &[Provider] = &[
         auth: Auth::Header("x-goog-api-key"),
         key_env: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_env: &["GEMINI_API_BASE"],
-        quirks: GEMINI_QUIRKS,
+        quirks: &GEMINI_QUIRKS,
         docs: for_people("https://ai.google.dev/api/generate-content"),
         ..COMPATIBLE
     },
@@ -104,7 +104,7 @@ pub(super) static ROWS: &[Provider] = &[
         stream: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:streamGenerateContent?alt=sse",
         embeddings: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:predict",
         count_tokens: "/v1/projects/{vertex_project}/locations/{vertex_location}/publishers/google/models/{model}:countTokens",
-        quirks: GEMINI_QUIRKS,
+        quirks: &GEMINI_QUIRKS,
         ..VERTEX
     },
 ];

@@ -11,7 +11,7 @@ const MISTRAL: Provider = Provider {
     dialect: &dialect::mistral::MISTRAL,
     // Any address of Mistral's goes on with its version.
     base_suffix: "/v1",
-    quirks: Quirks {
+    quirks: &Quirks {
         ignored: ParamSet::of(&[Param::User, Param::SafetyIdentifier, Param::PromptCacheRetention]),
         ..Quirks::NONE
     },

@@ -48,7 +48,7 @@ const COMPATIBLE: Provider = Provider {
     instead: &[],
     error_name: "",
     input_tokens: "",
-    quirks: PLAIN,
+    quirks: &PLAIN,
     docs: "",
 };
 

@@ -13,7 +13,7 @@ const OPENAI_ENDPOINT: Provider = Provider {
     base: "http://localhost:11434/v1",
     base_suffix: "/v1",
     key_env: &["OLLAMA_API_KEY"],
-    quirks: Quirks {
+    quirks: &Quirks {
         // It reads the body into a struct: what it does not know is dropped there without a word.
         unsupported: ParamSet::of(&[Param::N, Param::LogitBias, Param::ToolChoice]),
         ignored: HINTS,
@@ -40,7 +40,7 @@ pub(super) static ROWS: &[Provider] = &[
         framing: Framing::Ndjson,
         key_env: &["OLLAMA_API_KEY"],
         base_env: &["OLLAMA_API_BASE"],
-        quirks: Quirks { ignored: HINTS, key_optional: true, ..Quirks::NONE },
+        quirks: &Quirks { ignored: HINTS, key_optional: true, ..Quirks::NONE },
         docs: for_people("https://docs.ollama.com/api/chat"),
         ..COMPATIBLE
     },

@@ -12,7 +12,7 @@ const OPENAI: Provider = Provider {
     responses: "/responses",
     key_env: &["OPENAI_API_KEY"],
     base_env: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
-    quirks: Quirks {
+    quirks: &Quirks {
         reasoning_models: &["o1", "o3", "o4", "gpt-5"],
         metadata_with_store: true,
         developer: true,
