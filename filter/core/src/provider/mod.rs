@@ -82,6 +82,8 @@ pub struct Provider {
 pub enum When {
     /// The model's name begins with one of these.
     Model(&'static [&'static str]),
+    /// There is an `api_base`.
+    Addressed,
     /// The `api_base` ends with this, a path behind it not counted.
     Base(&'static str),
     /// The host of the `api_base` ends with this.
@@ -94,6 +96,7 @@ impl When {
     fn fits(&self, model: &str, base: &str, setting: &dyn Fn(&str) -> Option<String>) -> bool {
         match self {
             Self::Model(beginnings) => begins(model, beginnings),
+            Self::Addressed => !base.is_empty(),
             Self::Base(ending) => base.ends_with(ending) || base.contains(&format!("{ending}/")),
             Self::Host(ending) => {
                 let rest = base.split_once("://").map_or(base, |(_, rest)| rest);

@@ -53,11 +53,13 @@ pub struct EmbeddingQuirks {
     pub rename: &'static [(&'static str, &'static str)],
     /// Whether it answers in base64 when asked. Else it isn't asked, and its numbers are converted here.
     pub base64: bool,
+    /// Whether one text must stand in a list too.
+    pub listed: bool,
 }
 
 impl EmbeddingQuirks {
     /// Embeddings like OpenAI's, in arrays of numbers only.
-    pub const NONE: Self = Self { unsupported: &[], ignored: &[], rename: &[], base64: false };
+    pub const NONE: Self = Self { unsupported: &[], ignored: &[], rename: &[], base64: false, listed: false };
     /// Embeddings like OpenAI's in both of its formats.
     pub const BASE64: Self = Self { base64: true, ..Self::NONE };
 }

@@ -22,19 +22,24 @@ pub(super) fn encode(request: &EmbeddingsRequest<'_>, to: &Target, body: &mut Ve
         if own || format || value.is_null() || quirks.ignored.contains(&name) {
             continue;
         }
-        if name == "model" {
-            body.field_token("model", request.model);
-            continue;
-        }
         match quirks.rename.iter().find(|(from, _)| *from == name) {
             // A client that sends both names of one field means the vendor's.
-            Some((_, to)) if request.fields.iter().any(|(key, _)| key.is(to)) => {}
-            Some((_, to)) => body.field(to, *value),
+            Some((_, to)) if request.fields.iter().any(|(key, _)| key.is(to)) => continue,
+            Some((_, to)) => body.key(to),
             None => {
                 body.token(*key);
                 body.push(b':');
-                body.raw(value.text());
             }
+        }
+        let alone = quirks.listed && name == "input" && value.kind() == Kind::String;
+        match name {
+            "model" => body.token(request.model),
+            _ if alone => {
+                body.open(b'[');
+                body.raw(value.text());
+                body.close(b']');
+            }
+            _ => body.raw(value.text()),
         }
     }
     body.close(b'}');
@@ -46,6 +51,9 @@ json_view! {
         "data" => data: Vec<Row<'a>>,
         "model" => model: Str<'a>,
         "usage" => usage: UsageView<'a>,
+        // Other names of the list and of what it used.
+        "results" => results: Vec<Row<'a>>,
+        "input_token_count" => counted: u64,
         "error" => error: Json<'a>,
     }
 }
@@ -75,10 +83,10 @@ pub(super) fn decode(body: &[u8], writer: &mut EmbeddingWriter) -> Result<(), Er
     if reply.error.is_some_and(|error| !error.is_null()) {
         return Err(Said::read(body).into_error(200, "The provider"));
     }
-    let rows = reply.data.ok_or_else(garbled)?;
+    let rows = reply.data.or(reply.results).ok_or_else(garbled)?;
     let usage = reply.usage.unwrap_or_default();
     // Some vendors count only the total, which for embeddings is the input.
-    if let Some(input) = usage.prompt.or(usage.total) {
+    if let Some(input) = usage.prompt.or(usage.total).or(reply.counted) {
         writer.usage(Usage { input, ..Usage::default() });
     }
     let whole =

@@ -3,7 +3,7 @@
 use super::{COMPATIBLE, HINTS, OLDER, PENALTIES, PLAIN, STORED, UNASKED};
 use crate::for_people;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Provider, Quirks, When};
+use crate::provider::{EmbeddingQuirks, Provider, Quirks, When};
 
 /// Databricks' model serving: an endpoint of a workspace, by the endpoint's name.
 const DATABRICKS: Provider = Provider {
@@ -54,7 +54,8 @@ pub(super) static ROWS: &[Provider] = &[
         label: "IBM watsonx.ai",
         chat: "/ml/v1/text/chat?version={api_version}",
         stream: "/ml/v1/text/chat_stream?version={api_version}",
-        embeddings: "",
+        // Of its own language but for a few names: https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings
+        embeddings: "/ml/v1/text/embeddings?version={api_version}",
         key_env: &["WATSONX_TOKEN", "WATSONX_IAM_TOKEN"],
         base_env: &["WATSONX_API_BASE", "WATSONX_URL", "WX_URL", "WML_URL"],
         settings: &[("api_version", "2024-10-08")],
@@ -74,6 +75,13 @@ pub(super) static ROWS: &[Provider] = &[
             rename: &[("model", "model_id")],
             tool_choice_word: "tool_choice_option",
             key_optional: true,
+            embeddings: EmbeddingQuirks {
+                unsupported: &["dimensions"],
+                ignored: &["user", "encoding_format"],
+                rename: &[("model", "model_id"), ("input", "inputs")],
+                listed: true,
+                ..EmbeddingQuirks::NONE
+            },
             ..Quirks::NONE
         },
         docs: for_people("https://cloud.ibm.com/apidocs/watsonx-ai#text-chat"),

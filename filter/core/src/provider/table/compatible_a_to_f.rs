@@ -3,7 +3,48 @@
 use super::{COMPATIBLE, HINTS, HINTS_BUT_USER, LOGPROBS, OLDER, PENALTIES, PLAIN, STORED, UNASKED, ZHIPU};
 use crate::for_people;
 use crate::openai::{Param, ParamSet};
-use crate::provider::{Naming, Provider, Quirks};
+use crate::provider::{Naming, Provider, Quirks, When};
+
+/// Mantle answers `/responses` for these of its models.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html>.
+static MANTLE_OF_OPENAI: Provider = Provider { responses: "/responses", ..MANTLE };
+
+const MANTLE: Provider = Provider {
+    name: "bedrock_mantle",
+    label: "Amazon Bedrock (Mantle)",
+    base: "https://bedrock-mantle.{aws_region_name}.api.aws/v1",
+    // It has chat, responses and messages: https://docs.aws.amazon.com/bedrock/latest/userguide/apis.html
+    embeddings: "",
+    key_env: &["BEDROCK_MANTLE_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"],
+    base_env: &["BEDROCK_MANTLE_API_BASE"],
+    settings: &[("aws_region_name", "us-east-1")],
+    quirks: &Quirks { unsupported: ParamSet::of(&[Param::N]), ..OLDER },
+    docs: for_people("https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html"),
+    ..COMPATIBLE
+};
+
+/// DeepSeek goes on with a prompt, and fills the middle, below `/beta` only and by `deepseek-chat`.
+/// Source: <https://api-docs.deepseek.com/api/create-completion>.
+static DEEPSEEK_BETA: Provider = Provider { completions: "/completions", ..DEEPSEEK };
+
+/// DeepSeek at an address of the config's, of which nobody knows whether it has that.
+static DEEPSEEK_ELSEWHERE: Provider = DEEPSEEK;
+
+const DEEPSEEK: Provider = Provider {
+    name: "deepseek",
+    label: "DeepSeek",
+    base: "https://api.deepseek.com/beta",
+    embeddings: "",
+    key_env: &["DEEPSEEK_API_KEY"],
+    base_env: &["DEEPSEEK_API_BASE"],
+    quirks: &Quirks {
+        // Thinking is switched on by one field and measured by another.
+        thinking_switch: true,
+        ..OLDER
+    },
+    docs: for_people("https://api-docs.deepseek.com/api/create-chat-completion"),
+    ..COMPATIBLE
+};
 
 pub(super) static ROWS: &[Provider] = &[
     Provider {
@@ -110,18 +151,7 @@ pub(super) static ROWS: &[Provider] = &[
         docs: for_people("https://docs.baseten.co/inference/model-apis/overview"),
         ..COMPATIBLE
     },
-    Provider {
-        name: "bedrock_mantle",
-        label: "Amazon Bedrock (Mantle)",
-        base: "https://bedrock-mantle.{aws_region_name}.api.aws/v1",
-        embeddings: "",
-        key_env: &["BEDROCK_MANTLE_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"],
-        base_env: &["BEDROCK_MANTLE_API_BASE"],
-        settings: &[("aws_region_name", "us-east-1")],
-        quirks: &Quirks { unsupported: ParamSet::of(&[Param::N]), ..OLDER },
-        docs: for_people("https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html"),
-        ..COMPATIBLE
-    },
+    Provider { instead: &[(When::Model(&["openai.gpt-oss"]), &MANTLE_OF_OPENAI)], ..MANTLE },
     Provider {
         name: "bigmodel",
         label: "Zhipu BigModel",
@@ -154,6 +184,8 @@ pub(super) static ROWS: &[Provider] = &[
             reasoning: "reasoning",
             ..OLDER
         },
+        // https://inference-docs.cerebras.ai/api-reference/completions
+        completions: "/completions",
         docs: for_people("https://inference-docs.cerebras.ai/resources/openai"),
         ..COMPATIBLE
     },
@@ -234,6 +266,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.compactif.ai/v1",
         // Its reference has chat and completions.
         embeddings: "",
+        completions: "/completions",
         key_env: &["COMPACTIFAI_API_KEY"],
         base_env: &["COMPACTIFAI_API_BASE"],
         docs: for_people("https://docs.compactif.ai/api_reference"),
@@ -275,6 +308,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.darkbloom.dev/v1",
         // Its reference has chat, completions, responses and messages.
         embeddings: "",
+        completions: "/completions",
         key_env: &["DARKBLOOM_API_KEY"],
         base_env: &["DARKBLOOM_API_BASE"],
         quirks: &OLDER,
@@ -316,19 +350,8 @@ pub(super) static ROWS: &[Provider] = &[
         ..COMPATIBLE
     },
     Provider {
-        name: "deepseek",
-        label: "DeepSeek",
-        base: "https://api.deepseek.com/beta",
-        embeddings: "",
-        key_env: &["DEEPSEEK_API_KEY"],
-        base_env: &["DEEPSEEK_API_BASE"],
-        quirks: &Quirks {
-            // Thinking is switched on by one field and measured by another.
-            thinking_switch: true,
-            ..OLDER
-        },
-        docs: for_people("https://api-docs.deepseek.com/api/create-chat-completion"),
-        ..COMPATIBLE
+        instead: &[(When::Addressed, &DEEPSEEK_ELSEWHERE), (When::Model(&["deepseek-chat"]), &DEEPSEEK_BETA)],
+        ..DEEPSEEK
     },
     Provider {
         name: "docker_model_runner",

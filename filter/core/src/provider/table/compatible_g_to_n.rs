@@ -55,6 +55,7 @@ pub(super) static ROWS: &[Provider] = &[
         name: "groq",
         label: "Groq",
         base: "https://api.groq.com/openai/v1",
+        // Neither embeddings nor completions, says its page.
         embeddings: "",
         key_env: &["GROQ_API_KEY"],
         base_env: &["GROQ_API_BASE"],

@@ -79,6 +79,9 @@ pub(super) static ROWS: &[Provider] = &[
         name: "perplexity",
         label: "Perplexity",
         base: "https://api.perplexity.ai",
+        // Its vectors are bytes or bits in base64, which no client of OpenAI's reads:
+        // https://docs.perplexity.ai/api-reference/embeddings-post
+        embeddings: "",
         key_env: &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"],
         base_env: &["PERPLEXITY_API_BASE"],
         headers: &[("x-pplx-integration", "dragoman")],
@@ -108,6 +111,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://api.poe.com/v1",
         // Its reference has chat and responses.
         embeddings: "",
+        responses: "/responses",
         key_env: &["POE_API_KEY"],
         base_env: &["POE_API_BASE"],
         quirks: &OLDER,
@@ -269,6 +273,7 @@ pub(super) static ROWS: &[Provider] = &[
         base: "https://serverless.tensormesh.ai/v1",
         // Its reference has chat, completions and responses.
         embeddings: "",
+        completions: "/completions",
         key_env: &["TENSORMESH_INFERENCE_API_KEY"],
         base_env: &["TENSORMESH_SERVERLESS_BASE_URL"],
         quirks: &OLDER,
@@ -351,6 +356,8 @@ pub(super) static ROWS: &[Provider] = &[
         name: "xai",
         label: "xAI",
         base: "https://api.x.ai/v1",
+        // Its completions are for models that don't reason, of which there are none left:
+        // https://docs.x.ai/developers/rest-api-reference/inference/legacy
         embeddings: "",
         key_env: &["XAI_API_KEY"],
         base_env: &["XAI_API_BASE"],

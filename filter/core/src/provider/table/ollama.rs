@@ -12,6 +12,7 @@ const OPENAI_ENDPOINT: Provider = Provider {
     label: "Ollama's OpenAI endpoint",
     base: "http://localhost:11434/v1",
     base_suffix: "/v1",
+    completions: "/completions",
     key_env: &["OLLAMA_API_KEY"],
     quirks: &Quirks {
         // It reads the body into a struct: what it does not know is dropped there without a word.
