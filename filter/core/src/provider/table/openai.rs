@@ -27,9 +27,23 @@ const OPENAI: Provider = Provider {
 
 /// The models that go on with a prompt; all others only chat.
 /// Source: <https://platform.openai.com/docs/models>.
-static COMPLETING: Provider = Provider { completions: "/completions", ..OPENAI };
+const COMPLETING: Provider = Provider { completions: "/completions", ..OPENAI };
 
-pub(super) static ROWS: &[Provider] = &[Provider {
-    instead: &[(When::Model(&["gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"]), &COMPLETING)],
-    ..OPENAI
-}];
+static COMPLETES: Provider = COMPLETING;
+
+pub(super) static ROWS: &[Provider] = &[
+    Provider {
+        instead: &[(When::Model(&["gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"]), &COMPLETES)],
+        ..OPENAI
+    },
+    Provider {
+        // LiteLLM's name for what only goes on with a prompt: such a model, or a server of one's own.
+        name: "text-completion-openai",
+        aliases: &[],
+        label: "OpenAI, by completions",
+        embeddings: "",
+        responses: "",
+        docs: for_people("https://platform.openai.com/docs/api-reference/completions"),
+        ..COMPLETING
+    },
+];
