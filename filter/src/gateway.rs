@@ -1,6 +1,6 @@
 //! The gateway role, and the inline role that is gateway and attempt in one: one context per client request.
 
-mod anew;
+pub mod anew;
 mod kept;
 
 use std::rc::Rc;

@@ -9,6 +9,7 @@ mod mirror;
 mod observe;
 mod passage;
 mod passing;
+mod rehearsal;
 mod root;
 mod settle;
 mod silence;

@@ -63,6 +63,11 @@ pub fn refused(operation: &str, kind: Kind) {
     host::set_state(observe::ERROR, kind.label());
 }
 
+/// Tells what would have come of a request of a dry run.
+pub fn rehearsed(class: &str) {
+    host::set_state(observe::DRY_RUN, class);
+}
+
 /// Puts the attempt's own place in the trace where the client's was, and gives the trace that the client's request came in.
 pub fn continue_trace(headers: &mut Vec<(String, String)>) -> Option<Trace> {
     let own = host::header(Half::Request, TRACEPARENT).filter(|value| !value.is_empty())?;

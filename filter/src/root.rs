@@ -11,6 +11,7 @@ use crate::gateway::Stream;
 use crate::host;
 use crate::mirror::Copy;
 use crate::observe;
+use crate::rehearsal::Rehearsal;
 use crate::silence;
 use crate::state;
 use crate::token::{TICK, Tokens};
@@ -109,6 +110,9 @@ impl RootContext for Root {
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
             Plugin::Off => Box::new(Idle),
+            Plugin::Gateway { gateway, .. } if gateway.dry_run => {
+                Box::new(Rehearsal::new(Rc::clone(gateway)))
+            }
             Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
             Plugin::Upstream(habits) => Box::new(Upstream::new(id, *habits)),
             Plugin::Mirror => Box::new(Copy::new(id)),

@@ -61,6 +61,32 @@ pub fn count_copy(route: &str, target: &Target, class: &'static str, usage: Opti
     });
 }
 
+/// Counts a request of a dry run, apart from all others; `target` is who would have been asked, and under which route's name.
+pub fn count_rehearsal(
+    target: Option<(&str, &Target)>,
+    class: &'static str,
+    usage: Option<Usage>,
+    cost: Option<u64>,
+) {
+    let Some((route, target)) = target else {
+        let name = Metric::DryRequests.series("none", "none", "none", class);
+        if let Some(id) = host::counter(&name) {
+            host::add(id, 1);
+        }
+        return;
+    };
+    SERIES.with_borrow_mut(|all| {
+        let routes = all.entry_ref(route).or_default();
+        let mut page = open(routes, route, target);
+        page.add(Metric::DryRequests, class, 1);
+        if let Some(usage) = usage {
+            page.add(Metric::DryTokens, "input", usage.input);
+            page.add(Metric::DryTokens, "output", usage.output);
+        }
+        page.add(Metric::DryCost, "", cost.unwrap_or(0));
+    });
+}
+
 fn open<'p>(routes: &'p mut HashMap<String, Series>, route: &'p str, target: &'p Target) -> Page<'p> {
     if !routes.contains_key(&target.id) {
         routes.insert(target.id.clone(), Series::default());

@@ -54,6 +54,8 @@ pub struct Plan {
     pub course: CourseConfig,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
+    /// Whether requests pass as they are.
+    pub dry_run: bool,
     /// What is told of requests, and where.
     pub observe: Observability,
     /// The variables that the filter reads, and their values where Envoy's process doesn't inherit them.
@@ -177,6 +179,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         id_secret,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         course,
+        dry_run: config.dragoman.dry_run,
         stream_cost: config.litellm_settings.include_cost_in_streaming_usage,
         observe,
         secrets,

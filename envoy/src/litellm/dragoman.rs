@@ -15,6 +15,9 @@ pub struct Dragoman {
     /// How many of a hundred requests are copied to a `silent_model`; 100 when absent.
     #[schemars(range(min = 0, max = 100))]
     pub mirror_percent: Option<u64>,
+    /// Requests and replies pass the filter as they are, to where Envoy's own routes send them; what would have become of them
+    /// is counted (`dragoman_dry_run_*`) and logged (`dragoman.dry_run`). In the inline role alone.
+    pub dry_run: bool,
     /// Where a line for every request goes.
     pub access_log: AccessLog,
     /// Where a span for every request, and one for each of its attempts, goes.

@@ -54,6 +54,8 @@ pub struct Gateway {
     pub share_bodies: bool,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
+    /// Whether requests pass as they are, and what would become of them is only counted and logged.
+    pub dry_run: bool,
     /// What is known about models, by provider and model.
     models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
     /// What access logs and traces are told.
@@ -197,6 +199,7 @@ impl Gateway {
             inline,
             share_bodies,
             stream_cost: raw.stream_cost,
+            dry_run: raw.dry_run && inline,
             models: raw.models.into_iter().map(|(vendor, known)| (vendor, shared(known))).collect(),
             rule,
             latency_ttl,

@@ -147,6 +147,9 @@ pub struct PluginConfig {
     /// Whether a stream's usage tells its client what it costs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream_cost: bool,
+    /// In the inline role: whether requests pass as they are, and what would become of them is only counted and logged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// How a target is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub routing: RoutingConfig,
@@ -427,6 +430,7 @@ impl PluginConfig {
             course: CourseConfig::default(),
             models: BTreeMap::new(),
             stream_cost: false,
+            dry_run: false,
             routing: RoutingConfig::default(),
         }
     }

@@ -65,6 +65,9 @@ pub const STATUS: &str = "http.status_code";
 /// The trace that the request has come in.
 pub const CAME_IN: &str = "dragoman.traceparent";
 
+/// Of a dry run: what would have come of the request.
+pub const DRY_RUN: &str = "dragoman.dry_run";
+
 const STREAM: &str = "gen_ai.request.stream";
 const RESPONSE_ID: &str = "gen_ai.response.id";
 const RESPONSE_MODEL: &str = "gen_ai.response.model";
@@ -114,6 +117,11 @@ pub static ATTRIBUTES: &[Attribute] = &[
     attribute(ERROR, Shape::Text, "the class of the error; absent where there was none"),
     attribute(ROUTE, Shape::Text, "the route's name, as the config has it"),
     attribute(TARGET, Shape::Text, "the target's id: `model_info.id`, or made from the entry"),
+    attribute(
+        DRY_RUN,
+        Shape::Text,
+        "of a dry run: what would have come of the request, `ok` or the class of the error",
+    ),
     attribute(ATTEMPTS, Shape::Whole, "how many targets were tried"),
     attribute(
         USER,

@@ -64,7 +64,7 @@ impl Stream {
 }
 
 /// Where the request goes next: to the model whose turn it is, or to the next one that can be asked.
-pub(super) fn plan<'g>(
+pub fn plan<'g>(
     gateway: &'g Gateway,
     request: &Request,
     course: &mut Course,

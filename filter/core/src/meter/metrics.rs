@@ -35,6 +35,12 @@ pub enum Metric {
     MirroredRequests,
     /// What those used.
     MirroredTokens,
+    /// Requests of a dry run that have ended.
+    DryRequests,
+    /// What those used.
+    DryTokens,
+    /// What those cost.
+    DryCost,
 }
 
 /// What a metric is to Envoy.
@@ -204,6 +210,25 @@ pub const METRICS: &[Row] = &[
         "mirrored_tokens",
         ("type", 2),
         "What those copies used: `input`, `output`; in no other count.",
+    ),
+    row(
+        Metric::DryRequests,
+        "dry_run_requests",
+        ("class", REASONS + 1),
+        "Requests of a `dragoman.dry_run`, by the class of the error that would have been answered or `ok`; in no other count. \
+         The labels are `none` where no target would have been asked.",
+    ),
+    row(
+        Metric::DryTokens,
+        "dry_run_tokens",
+        ("type", 2),
+        "What those used, as the replies that passed tell: `input`, `output`; in no other count.",
+    ),
+    row(
+        Metric::DryCost,
+        "dry_run_cost_nanodollars",
+        ("", 1),
+        "What those cost, in billionths of a dollar; in no other count.",
     ),
 ];
 
