@@ -367,10 +367,6 @@ fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleN
         Some(roots) => roots.clone(),
         None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
     };
-    if plan.dry_run && !matches!(role, RoleName::Inline) {
-        let why = "dragoman.dry_run is for a listener that has its routes already: render it with --role inline, or remove the key";
-        return Err(why.to_owned());
-    }
     caveats(plan, version);
     let address = |socket: SocketAddr| (socket.ip().to_string(), socket.port());
     Ok(Site {

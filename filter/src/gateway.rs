@@ -167,15 +167,13 @@ impl Stream {
                 (asked, entry, course.ok_or_else(|| Error::internal("a request anew without its course"))?)
             }
             None => {
-                let mut wishes = std::mem::take(&mut self.course).with_body(&request.body)?;
-                let Named { asked, model, others, differs } = gateway.named(&request)?;
-                // Of a list of names, the others stand in for the first.
-                wishes.fallbacks = wishes.fallbacks.or((!others.is_empty()).then_some(others));
+                let named = gateway.named(&request)?;
+                let wishes = std::mem::take(&mut self.course);
+                let differs = named.differs;
+                let (asked, course) = course(&gateway, named, &mut request, wishes, now_ms)?;
                 if differs {
-                    request = Request::new(endpoint, request.body.asking_for(&model)?);
                     host::set_body(Half::Request, request.body.text().as_bytes());
                 }
-                let course = Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms);
                 (asked, Entry::default(), course)
             }
         };
@@ -313,7 +311,7 @@ impl Stream {
             let ended = |entry: &Entry| entry.attempts.last().is_some_and(|last| last.ended.is_some());
             ledger::with(self.id, |entry| {
                 let known = !self.inline && ended(entry);
-                measure(&asked, &self.gateway, entry, |measured| observe::settled(measured, known));
+                measure(&asked, &self.gateway, entry, &|measured| observe::settled(measured, known));
             });
             self.told = true;
         }
@@ -405,6 +403,25 @@ impl Stream {
     }
 }
 
+/// Begins the course of a request that names models: what was asked for, and what is tried in which order. Where the first model
+/// is another than its body says, that says it now.
+pub fn course(
+    gateway: &Gateway,
+    named: Named,
+    request: &mut Request,
+    wishes: Wishes,
+    now_ms: u64,
+) -> Result<(String, Course), Error> {
+    let Named { asked, model, others, differs } = named;
+    let mut wishes = wishes.with_body(&request.body)?;
+    // Of a list of names, the others stand in for the first.
+    wishes.fallbacks = wishes.fallbacks.or((!others.is_empty()).then_some(others));
+    if differs {
+        *request = Request::new(request.endpoint, request.body.asking_for(&model)?);
+    }
+    Ok((asked, Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms)))
+}
+
 /// Tells Envoy's router who gets a copy of the request. It is made once: a request that begins anew has had its own, and the
 /// headers that asked for it are still there. What only its own target can answer is not copied.
 fn copy(plan: &Plan<'_>, endpoint: Endpoint, first: bool) {
@@ -469,8 +486,13 @@ impl HttpContext for Stream {
         let header = |wanted: &str| {
             self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
         };
-        let head =
-            RequestHead { method: header(":method"), path: header(":path"), headers: &self.headers, end };
+        let head = RequestHead {
+            method: header(":method"),
+            path: header(":path"),
+            headers: &self.headers,
+            end,
+            keyless: false,
+        };
         if self.gateway.observe.is_some() {
             observe::came(head.path);
         }

@@ -110,10 +110,16 @@ impl RootContext for Root {
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.plugin {
             Plugin::Off => Box::new(Idle),
-            Plugin::Gateway { gateway, .. } if gateway.dry_run => {
-                Box::new(Rehearsal::new(Rc::clone(gateway)))
+            Plugin::Gateway { gateway, inline } => {
+                let stream: Box<dyn HttpContext> = Box::new(Stream::new(id, Rc::clone(gateway), *inline));
+                match &gateway.dry_run {
+                    None => stream,
+                    Some(routes) => {
+                        let others = Some(stream).filter(|_| !routes.is_empty());
+                        Box::new(Rehearsal::new(Rc::clone(gateway), !inline, others))
+                    }
+                }
             }
-            Plugin::Gateway { gateway, inline } => Box::new(Stream::new(id, Rc::clone(gateway), *inline)),
             Plugin::Upstream(habits) => Box::new(Upstream::new(id, *habits)),
             Plugin::Mirror => Box::new(Copy::new(id)),
         })

@@ -37,7 +37,7 @@ pub struct Asked<'s> {
 /// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
 /// `observed` when they are to be told.
 pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: bool) {
-    measure(asked, gateway, entry, |measurement| {
+    measure(asked, gateway, entry, &|measurement| {
         if let Some(begun) = asked.begun {
             state::end(begun, measurement);
         }
@@ -49,7 +49,7 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: boo
 }
 
 /// What a stream has come to so far.
-pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: impl FnOnce(&Measurement<'_>)) {
+pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn Fn(&Measurement<'_>)) {
     let last = entry.attempts.last();
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
     let mut billed = bills.iter().flatten().map(|bill| bill.cost);

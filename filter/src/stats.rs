@@ -50,40 +50,45 @@ pub fn count(measured: &Measurement<'_>) {
 
 /// Counts a copy of a request that has ended, apart from all others.
 pub fn count_copy(route: &str, target: &Target, class: &'static str, usage: Option<Usage>) {
-    SERIES.with_borrow_mut(|all| {
-        let routes = all.entry_ref(route).or_default();
-        let mut page = open(routes, route, target);
-        page.add(Metric::MirroredRequests, class, 1);
-        if let Some(usage) = usage {
-            page.add(Metric::MirroredTokens, "input", usage.input);
-            page.add(Metric::MirroredTokens, "output", usage.output);
-        }
-    });
+    count_apart([Metric::MirroredRequests, Metric::MirroredTokens], route, target, class, usage);
 }
 
-/// Counts a request of a dry run, apart from all others; `target` is who would have been asked, and under which route's name.
+/// Counts a request of a dry run, apart from all others; `target` is who would have been asked.
 pub fn count_rehearsal(
-    target: Option<(&str, &Target)>,
+    route: &str,
+    target: &Target,
     class: &'static str,
     usage: Option<Usage>,
     cost: Option<u64>,
 ) {
-    let Some((route, target)) = target else {
-        let name = Metric::DryRequests.series("none", "none", "none", class);
-        if let Some(id) = host::counter(&name) {
-            host::add(id, 1);
-        }
-        return;
-    };
+    count_apart([Metric::DryRequests, Metric::DryTokens], route, target, class, usage);
     SERIES.with_borrow_mut(|all| {
-        let routes = all.entry_ref(route).or_default();
-        let mut page = open(routes, route, target);
-        page.add(Metric::DryRequests, class, 1);
+        let cost = cost.filter(|_| usage.is_some()).unwrap_or(0);
+        open(all.entry_ref(route).or_default(), route, target).add(Metric::DryCost, "", cost);
+    });
+}
+
+/// Counts one for which no target would have been asked.
+pub fn count_unplanned(class: &'static str) {
+    if let Some(id) = host::counter(&Metric::DryRequests.series("none", "none", "none", class)) {
+        host::add(id, 1);
+    }
+}
+
+fn count_apart(
+    [requests, tokens]: [Metric; 2],
+    route: &str,
+    target: &Target,
+    class: &'static str,
+    usage: Option<Usage>,
+) {
+    SERIES.with_borrow_mut(|all| {
+        let mut page = open(all.entry_ref(route).or_default(), route, target);
+        page.add(requests, class, 1);
         if let Some(usage) = usage {
-            page.add(Metric::DryTokens, "input", usage.input);
-            page.add(Metric::DryTokens, "output", usage.output);
+            page.add(tokens, "input", usage.input);
+            page.add(tokens, "output", usage.output);
         }
-        page.add(Metric::DryCost, "", cost.unwrap_or(0));
     });
 }
 

@@ -58,7 +58,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
             .collect(),
         models: models(plan),
         stream_cost: plan.stream_cost,
-        dry_run: plan.dry_run,
+        dry_run: plan.dry_run.clone(),
         routing: plan.routing.clone(),
         ..PluginConfig::of(site.role)
     };

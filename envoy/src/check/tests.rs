@@ -333,3 +333,29 @@ fn what_is_captured_is_bounded_and_redacts_no_everything() {
          c:4: error: dragoman.capture.where[0] must be one of logs, traces\n",
     );
 }
+
+#[test]
+fn a_dry_run_is_of_models_that_are_there() {
+    for right in ["true", "false", "[m]"] {
+        behind(&format!("dragoman: {{dry_run: {right}}}\n"), "");
+    }
+    let wrong = "c:4: error: dragoman.dry_run";
+    behind(
+        "dragoman: {dry_run: []}\n",
+        &format!("{wrong} names no model: write `true` for all, or remove it\n"),
+    );
+    behind(
+        "dragoman: {dry_run: [m, mm]}\n",
+        &format!("{wrong} names 'mm', which is no model_name: did you mean 'm'?\n"),
+    );
+    assert_eq!(
+        report(
+            "model_list:\n- model_name: m\n  litellm_params: {model: bedrock/a, aws_signer: envoy, aws_region_name: us-east-1}\n\
+             dragoman: {dry_run: true}\n",
+            false
+        ),
+        format!(
+            "{wrong} can't be with 'aws_signer: envoy', which signs whatever key a client shows: remove either\n"
+        )
+    );
+}

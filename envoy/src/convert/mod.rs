@@ -54,8 +54,8 @@ pub struct Plan {
     pub course: CourseConfig,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
-    /// Whether requests pass as they are.
-    pub dry_run: bool,
+    /// The models whose requests pass as they are: all where it is empty.
+    pub dry_run: Option<Vec<String>>,
     /// What is told of requests, and where.
     pub observe: Observability,
     /// The variables that the filter reads, and their values where Envoy's process doesn't inherit them.
@@ -168,6 +168,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
     let places = clusters::places(&mut targets);
     let routes = routes::routes(read, &names, &targets, problems);
     course::check(read, &routes, problems);
+    let dry_run = routes::dry_run(read, &routes, &targets, problems);
     let observe = observe::observability(read, environment, &mut secrets, problems);
     Plan {
         routes,
@@ -179,7 +180,7 @@ fn convert(read: &Read, environment: &Environment, problems: &mut Problems) -> P
         id_secret,
         max_body_bytes: config.general_settings.max_request_size_mb.map_or(DEFAULT_MAX_BODY_BYTES, bytes),
         course,
-        dry_run: config.dragoman.dry_run,
+        dry_run,
         stream_cost: config.litellm_settings.include_cost_in_streaming_usage,
         observe,
         secrets,

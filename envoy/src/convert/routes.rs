@@ -6,7 +6,7 @@ use dragoman_core::config::StickyKey;
 
 use super::{Deployment, Share, routing};
 use crate::check::{Problems, Read, meant};
-use crate::litellm::Alias;
+use crate::litellm::{Alias, DryRun};
 
 /// A name that clients ask for.
 #[derive(Debug)]
@@ -63,6 +63,35 @@ pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &
             }
         })
         .collect()
+}
+
+/// The routes whose requests pass as they are: all where none is named.
+pub fn dry_run(
+    read: &Read,
+    routes: &[Route],
+    targets: &[Deployment],
+    problems: &mut Problems,
+) -> Option<Vec<String>> {
+    let path = ["dragoman", "dry_run"];
+    let at = read.node.place_of(&path);
+    let named = match read.config.dragoman.dry_run.as_ref()? {
+        DryRun::All(false) => return None,
+        DryRun::All(true) => Vec::new(),
+        DryRun::Of(named) => named.clone(),
+    };
+    if matches!(read.config.dragoman.dry_run, Some(DryRun::Of(_))) && named.is_empty() {
+        problems.error(at, &path.join("."), "names no model: write `true` for all, or remove it");
+    }
+    for name in named.iter().filter(|name| !routes.iter().any(|route| route.name == **name)) {
+        let hint = meant(name, routes.iter().map(|route| route.name.as_str()));
+        problems.error(at, &path.join("."), format!("names '{name}', which is no model_name{hint}"));
+    }
+    if targets.iter().any(|target| target.signing.is_some()) {
+        let says =
+            "can't be with 'aws_signer: envoy', which signs whatever key a client shows: remove either";
+        problems.error(at, &path.join("."), says);
+    }
+    Some(named)
 }
 
 /// LiteLLM lets clients name a deployment by its `provider/model`, too: such a name stands for all of those.

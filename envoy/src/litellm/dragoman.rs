@@ -15,15 +15,28 @@ pub struct Dragoman {
     /// How many of a hundred requests are copied to a `silent_model`; 100 when absent.
     #[schemars(range(min = 0, max = 100))]
     pub mirror_percent: Option<u64>,
-    /// Requests and replies pass the filter as they are, to where Envoy's own routes send them; what would have become of them
-    /// is counted (`dragoman_dry_run_*`) and logged (`dragoman.dry_run`). In the inline role alone.
-    pub dry_run: bool,
+    /// Whether all requests, or those for some models, pass as they are, and their replies too, while what would have become of
+    /// them is counted (`dragoman_dry_run_*`) and logged (`dragoman.dry_run`). In the inline role they go where Envoy's own
+    /// routes send them, else to the address of the target that would have been asked, or of the first one where they name no
+    /// known model. Clients' keys are not judged and go with them, but for the `master_key`: there the target's `api_key` takes
+    /// its place. With a list, requests wait until their body has come. Not with `aws_signer: envoy`.
+    pub dry_run: Option<DryRun>,
     /// Where a line for every request goes.
     pub access_log: AccessLog,
     /// Where a span for every request, and one for each of its attempts, goes.
     pub traces: Option<Traces>,
     /// Has prompts and answers written where requests are told, which is nowhere when absent. `capture: {}` is enough.
     pub capture: Option<Capture>,
+}
+
+/// Which requests pass as they are.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum DryRun {
+    /// All, or none.
+    All(bool),
+    /// Those for these models, by the names that clients say.
+    Of(Vec<String>),
 }
 
 /// Where a line for every request goes.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use dragoman::{Capture, Dragoman, Otlp, Protocol, Told, Traces};
+pub use dragoman::{Capture, Dragoman, DryRun, Otlp, Protocol, Told, Traces};
 pub use model::{AwsSigner, LitellmParams, Model, ModelInfo};
 pub use settings::{Alias, Fallbacks, GeneralSettings, LitellmSettings, RouterSettings, Strategy};
 

@@ -54,8 +54,9 @@ pub struct Gateway {
     pub share_bodies: bool,
     /// Whether a stream's usage tells its client what it costs.
     pub stream_cost: bool,
-    /// Whether requests pass as they are, and what would become of them is only counted and logged.
-    pub dry_run: bool,
+    /// The routes whose requests pass as they are, while what would become of them is only counted and logged; all requests
+    /// do where it is empty.
+    pub dry_run: Option<Vec<String>>,
     /// What is known about models, by provider and model.
     models: BTreeMap<String, BTreeMap<String, Rc<ModelInfo>>>,
     /// What access logs and traces are told.
@@ -92,6 +93,8 @@ pub struct RequestHead<'h> {
     pub headers: &'h [(String, String)],
     /// Whether no body follows.
     pub end: bool,
+    /// Whether its key is not judged: in a dry run clients may show a provider's own.
+    pub keyless: bool,
 }
 
 /// What becomes of a request, told by its head.
@@ -199,7 +202,7 @@ impl Gateway {
             inline,
             share_bodies,
             stream_cost: raw.stream_cost,
-            dry_run: raw.dry_run && inline,
+            dry_run: raw.dry_run,
             models: raw.models.into_iter().map(|(vendor, known)| (vendor, shared(known))).collect(),
             rule,
             latency_ttl,
@@ -254,7 +257,7 @@ impl Gateway {
         let endpoint = match Endpoint::at(path) {
             Some(endpoint) => endpoint,
             None if let Some(stored) = self.stored(path, head) => {
-                self.authenticate(head.headers)?;
+                self.authenticate(head)?;
                 return stored.map(Verdict::Stored);
             }
             None if let Some(way) = self.way(head) => {
@@ -262,17 +265,17 @@ impl Gateway {
                 return Ok(Verdict::Carry(way));
             }
             None if path == "models" || path.starts_with("models/") => {
-                self.authenticate(head.headers)?;
+                self.authenticate(head)?;
                 return if head.method == "GET" { self.models(path) } else { Err(wrong_method(head, "GET")) };
             }
             // A listener that serves others too: what isn't ours goes its way.
             None if self.inline => return Ok(Verdict::Pass),
             None => {
-                self.authenticate(head.headers)?;
+                self.authenticate(head)?;
                 return Err(unknown_path(head));
             }
         };
-        self.authenticate(head.headers)?;
+        self.authenticate(head)?;
         if head.method != "POST" {
             return Err(wrong_method(head, "POST"));
         }
@@ -309,27 +312,22 @@ impl Gateway {
         Error::client(Kind::TooLarge, format!("The request body is larger than the limit of {limit} bytes."))
     }
 
-    fn authenticate(&self, headers: &[(String, String)]) -> Result<(), Error> {
-        let Some(master) = &self.master_key else { return Ok(()) };
+    fn authenticate(&self, head: &RequestHead<'_>) -> Result<(), Error> {
+        let Some(master) = self.master_key.as_ref().filter(|_| !head.keyless) else { return Ok(()) };
         let refused = |message: &str| {
             Error::client(Kind::Authentication, message)
                 .typed("invalid_request_error")
                 .code("invalid_api_key")
         };
         let shown = KEY_HEADERS.iter().find_map(|name| {
-            let (_, value) = headers.iter().find(|(known, _)| known == name)?;
-            let bare = match value.split_at_checked(7) {
-                Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key,
-                _ => value,
-            };
-            Some(bare.trim())
+            let (_, value) = head.headers.iter().find(|(known, _)| known == name)?;
+            Some(bare(value))
         });
         match shown.filter(|key| !key.is_empty()) {
             None => Err(refused(
                 "You didn't provide an API key: send it as a bearer token in the Authorization header.",
             )),
-            // In constant time: how long a refusal takes must not tell how much of a key was right.
-            Some(key) if bool::from(key.as_bytes().ct_eq(master.as_bytes())) => Ok(()),
+            Some(key) if same(key, master) => Ok(()),
             Some(_) => Err(refused("Incorrect API key provided.")),
         }
     }
@@ -425,6 +423,20 @@ impl Gateway {
     }
 }
 
+/// The key in a header that shows one.
+fn bare(value: &str) -> &str {
+    let key = match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer ") => key,
+        _ => value,
+    };
+    key.trim()
+}
+
+/// In constant time: how long a refusal takes must not tell how much of a key was right.
+fn same(key: &str, master: &str) -> bool {
+    bool::from(key.as_bytes().ct_eq(master.as_bytes()))
+}
+
 /// Refuses what `target` can't be asked. `chat` is a chat's reading of the request.
 fn judge(request: &Request, chat: Option<&ChatRequest<'_>>, target: &Target) -> Result<(), Error> {
     match (chat, request.endpoint) {
@@ -513,7 +525,7 @@ mod tests {
 
     fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        match gateway().head(&RequestHead { method, path, headers: &headers, end: false }) {
+        match gateway().head(&RequestHead { method, path, headers: &headers, end: false, keyless: false }) {
             Verdict::Reply(reply) => (reply.status, String::from_utf8(reply.body).unwrap()),
             Verdict::Read(_) => (0, String::new()),
             Verdict::Pass => (1, String::new()),

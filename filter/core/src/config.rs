@@ -147,9 +147,10 @@ pub struct PluginConfig {
     /// Whether a stream's usage tells its client what it costs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream_cost: bool,
-    /// In the inline role: whether requests pass as they are, and what would become of them is only counted and logged.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
+    /// The routes whose requests pass as they are, while what would become of them is only counted and logged; all requests
+    /// do where it is empty, none where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<Vec<String>>,
     /// How a target is chosen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub routing: RoutingConfig,
@@ -430,7 +431,7 @@ impl PluginConfig {
             course: CourseConfig::default(),
             models: BTreeMap::new(),
             stream_cost: false,
-            dry_run: false,
+            dry_run: None,
             routing: RoutingConfig::default(),
         }
     }

@@ -6,10 +6,12 @@
 
 mod form;
 mod meter;
+mod readdress;
 mod send;
 
 pub use form::{Field, model_field};
 pub use meter::Meter;
+pub use readdress::readdress;
 pub use send::{Sent, send, with_model};
 
 use crate::config::{AGAIN_HEADER, CLUSTER_HEADER, WAIT_HEADER};

@@ -69,14 +69,13 @@ pub fn send(
         client.iter().filter(|(name, _)| goes_on(name)).cloned().collect();
     // What an extension compresses can't be read for its counts.
     headers.retain(|(name, _)| name != "sec-websocket-extensions");
-    for (name, protocols) in &mut headers {
-        // In a browser the key is a protocol among others.
-        if name == "sec-websocket-protocol" {
-            let kept = protocols.split(',').map(str::trim).filter(|word| !word.starts_with(PROTOCOL_KEY));
-            *protocols = kept.collect::<Vec<_>>().join(", ");
+    headers.retain_mut(|(name, value)| {
+        if name != "sec-websocket-protocol" {
+            return true;
         }
-    }
-    headers.retain(|(name, value)| name != "sec-websocket-protocol" || !value.is_empty());
+        *value = spoken(value).unwrap_or_default();
+        !value.is_empty()
+    });
     for (name, value) in target.provider.headers {
         if !headers.iter().any(|(known, _)| known == name) {
             headers.push(((*name).to_owned(), (*value).to_owned()));
@@ -102,6 +101,12 @@ pub fn send(
 /// By this beginning a browser's WebSocket protocol is a key:
 /// <https://platform.openai.com/docs/guides/realtime-websocket>.
 pub(super) const PROTOCOL_KEY: &str = "openai-insecure-api-key.";
+
+/// A WebSocket's protocols without the key, which in a browser is one among others.
+pub(super) fn spoken(protocols: &str) -> Option<String> {
+    let kept = protocols.split(',').map(str::trim).filter(|word| !word.starts_with(PROTOCOL_KEY));
+    Some(kept.collect::<Vec<_>>().join(", ")).filter(|kept| !kept.is_empty())
+}
 
 impl Way {
     /// Whether the whole body must be there before the request goes to `target`, as its signature covers it.
