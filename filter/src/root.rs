@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dragoman_core::admission::Gateway;
-use dragoman_core::config::{PluginConfig, Role};
+use dragoman_core::config::Role;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -45,7 +45,7 @@ impl Context for Idle {}
 impl HttpContext for Idle {}
 
 fn configure(json: &[u8]) -> Result<(Plugin, Tokens), String> {
-    let raw: PluginConfig = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let raw = dragoman_config::plugin(json).map_err(|error| error.to_string())?;
     if raw.observe.is_some() {
         observe::declare();
     }

@@ -141,10 +141,10 @@ pub fn target_of_host() -> Result<Rc<Target>, Error> {
         if let Some(target) = targets.get(&json) {
             return Ok(Rc::clone(target));
         }
-        let text =
-            std::str::from_utf8(&json).map_err(|_| Error::config("the endpoint's target is not UTF-8"))?;
-        let target =
-            Target::from_json(text).map_err(|why| Error::config(format!("the endpoint's target: {why}")))?;
+        let target = dragoman_config::target(&json)
+            .map_err(|invalid| invalid.to_string())
+            .and_then(Target::check)
+            .map_err(|why| Error::config(format!("the endpoint's target: {why}")))?;
         let target = Rc::new(target);
         if targets.len() >= MAX_TARGETS {
             targets.clear();

@@ -9,9 +9,11 @@ mod routing;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::{self, Formatter};
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::json::{Cursor, FromJson, Json};
@@ -57,7 +59,7 @@ pub const MIRROR_HEADER: &str = "x-dragoman-mirror";
 pub const MIRROR_FOR_HEADER: &str = "x-dragoman-mirror-for";
 
 /// A value that stands in the config or in an environment variable of Envoy's process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Setting {
     /// The value of this environment variable. Secrets are always given so.
@@ -77,6 +79,33 @@ impl Setting {
             Self::Env { env: name } => env(name).filter(|value| !value.is_empty()),
             Self::Plain(value) => Some(value.clone()),
         }
+    }
+}
+
+/// By hand, as serde's own readers of untagged shapes keep every value that they look at, at 8 KB of wasm.
+impl<'de> Deserialize<'de> for Setting {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Setting;
+
+            fn expecting(&self, out: &mut Formatter<'_>) -> fmt::Result {
+                out.write_str("a string, or {\"env\": the name of an environment variable}")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Setting, E> {
+                Ok(Setting::Plain(value.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Setting, A::Error> {
+                let first = map.next_entry::<Cow<'_, str>, String>()?;
+                match (first, map.next_key::<IgnoredAny>()?) {
+                    (Some((key, env)), None) if key == "env" => Ok(Setting::Env { env }),
+                    _ => Err(de::Error::invalid_type(Unexpected::Map, &self)),
+                }
+            }
+        }
+        input.deserialize_any(Either)
     }
 }
 
@@ -440,6 +469,17 @@ impl PluginConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_is_a_string_or_names_a_variable() {
+        let read = |json: &str| serde_json::from_str::<Setting>(json).map_err(|error| error.to_string());
+        assert_eq!(read(r#""a\n""#), Ok(Setting::Plain("a\n".to_owned())));
+        assert_eq!(read(r#"{"\u0065nv":"A_KEY"}"#), Ok(Setting::Env { env: "A_KEY".to_owned() }));
+        for wrong in ["5", "null", "[]", "{}", r#"{"key":"A"}"#, r#"{"env":"A","b":"c"}"#] {
+            let why = read(wrong).unwrap_err();
+            assert!(why.contains("expected a string, or {\"env\": the name of"), "{wrong}: {why}");
+        }
+    }
 
     #[test]
     fn a_base_in_any_of_its_spellings_means_the_same() {
