@@ -61,6 +61,9 @@ enum Command {
         /// The version of the Envoy that is to run it, where it is not on this machine.
         #[arg(long, value_parser = envoy_version, conflicts_with = "envoy")]
         envoy_version: Option<Version>,
+        /// Where the filter is to do its work.
+        #[arg(long, value_enum, default_value_t = RoleName::Upstream)]
+        role: RoleName,
         #[command(flatten)]
         reading: Reading,
     },
@@ -193,8 +196,8 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run_config(&args),
         Command::Render(Render::Envoy(args)) => render(&args),
-        Command::Check { config, envoy, envoy_version, reading } => {
-            check_config(&config, envoy.as_deref(), envoy_version, &reading)
+        Command::Check { config, envoy, envoy_version, role, reading } => {
+            check_config(&config, envoy.as_deref(), envoy_version, role, &reading)
         }
         Command::Price => price(),
         Command::Top(args) => {
@@ -225,11 +228,13 @@ fn print(text: &str) -> Result<ExitCode, String> {
 fn plan(
     path: &Path,
     reading: &Reading,
+    role: RoleName,
     environment: Environment,
     elsewhere: bool,
 ) -> Result<Option<Plan>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     let mut problems = Problems::new(reading.lenient);
+    problems.inline = matches!(role, RoleName::Inline);
     let plan = convert::load(&text, environment, elsewhere, &mut problems);
     eprint!("{}", problems.report(path));
     Ok(plan.filter(|_| !problems.fatal()))
@@ -239,9 +244,10 @@ fn check_config(
     path: &Path,
     envoy: Option<&Path>,
     version: Option<Version>,
+    role: RoleName,
     reading: &Reading,
 ) -> Result<ExitCode, String> {
-    let Some(plan) = plan(path, reading, Environment::of_process(), false)? else {
+    let Some(plan) = plan(path, reading, role, Environment::of_process(), false)? else {
         return Ok(ExitCode::FAILURE);
     };
     let version = match (version, binary::find(envoy)) {
@@ -266,7 +272,7 @@ fn price() -> Result<ExitCode, String> {
 }
 
 fn render(args: &RenderArgs) -> Result<ExitCode, String> {
-    let Some(plan) = plan(&args.config, &args.reading, Environment::of_process(), true)? else {
+    let Some(plan) = plan(&args.config, &args.reading, args.role, Environment::of_process(), true)? else {
         return Ok(ExitCode::FAILURE);
     };
     let inside = args.out.as_ref().map(|out| std::path::absolute(out).unwrap_or_else(|_| out.clone()));
@@ -311,7 +317,9 @@ fn run_config(args: &RunArgs) -> Result<ExitCode, String> {
     let read = |before: Option<&run::Rendering>| {
         let known = before.map(|before| before.environment.clone()).unwrap_or_default();
         let environment = Environment::of_process().remembering(known);
-        let Some(plan) = plan(&args.config, &args.reading, environment, false)? else { return Ok(None) };
+        let Some(plan) = plan(&args.config, &args.reading, RoleName::Upstream, environment, false)? else {
+            return Ok(None);
+        };
         let mut site = site(&plan, &args.place, version, wasm.clone(), RoleName::Upstream)?;
         let given = plan.secrets.given().into_iter();
         let environment = given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -46,13 +46,15 @@ pub struct Problems {
     found: Vec<Problem>,
     /// Whether keys that would change behaviour are warnings.
     pub lenient: bool,
+    /// Whether the config is for the inline role.
+    pub inline: bool,
 }
 
 impl Problems {
     /// None yet.
     #[must_use]
     pub const fn new(lenient: bool) -> Self {
-        Self { found: Vec::new(), lenient }
+        Self { found: Vec::new(), lenient, inline: false }
     }
 
     /// Notes an error.

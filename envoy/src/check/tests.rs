@@ -317,7 +317,11 @@ fn names_that_clash_or_lead_nowhere() {
 #[test]
 fn copies_go_to_a_model_that_is_there() {
     params("model: ollama/a\nsilent_model: m", "");
-    params("model: ollama/a\nsilent_model: n", "c:5: error: ~.silent_model 'n' is no model_name\n");
+    params(
+        "model: ollama/a\nsilent_model: n",
+        "c:5: error: ~.silent_model 'n' is no model_name: did you mean 'm'?\n",
+    );
+    params("model: ollama/a\nsilent_model: other", "c:5: error: ~.silent_model 'other' is no model_name\n");
     behind("dragoman: {mirror_percent: 30}\n", "");
 }
 
@@ -332,6 +336,16 @@ fn what_is_captured_is_bounded_and_redacts_no_everything() {
         "c:4: error: dragoman.capture.max_bytes is 8: must be at least 64\n\
          c:4: error: dragoman.capture.where[0] must be one of logs, traces\n",
     );
+}
+
+#[test]
+fn the_inline_role_makes_no_copies() {
+    let mut problems = Problems::new(false);
+    problems.inline = true;
+    let yaml = "model_list:\n- model_name: m\n  litellm_params: {model: ollama/a, silent_model: m}\n";
+    assert!(convert::load(yaml, environment(), false, &mut problems).is_some() && !problems.fatal());
+    let says = "model_list[0].litellm_params.silent_model is not honoured: the inline role makes no copies";
+    assert_eq!(problems.report(Path::new("c")), format!("c:3: warning: {says}\n"));
 }
 
 #[test]

@@ -123,14 +123,19 @@ pub fn cooldown(
     (own != CooldownConfig::default()).then_some(own)
 }
 
-/// Reports copies that are to go to models that aren't there.
+/// Reports copies that are to go to models that aren't there, or that nobody makes.
 pub fn silent_models(targets: &[Deployment], names: &[String], read: &Read, problems: &mut Problems) {
     for target in targets {
-        let Some(model) = target.silent.as_ref().filter(|model| !names.contains(model)) else { continue };
+        let Some(model) = &target.silent else { continue };
         let index = target.index.to_string();
         let at = read.node.place_of(&["model_list", &index, "litellm_params", "silent_model"]);
         let key = format!("model_list[{index}].litellm_params.silent_model");
-        problems.error(at, &key, format!("'{model}' is no model_name"));
+        if !names.contains(model) {
+            let hint = meant(model, names.iter().map(String::as_str));
+            problems.error(at, &key, format!("'{model}' is no model_name{hint}"));
+        } else if problems.inline {
+            problems.warning(at, &key, "is not honoured: the inline role makes no copies");
+        }
     }
 }
 
