@@ -210,6 +210,7 @@ fn effort(request: &ChatRequest<'_>) -> Result<Option<&'static str>, Error> {
 
 /// Writes `temperature`, `top_p` and `top_k`, where model and thinking let them be set. A value that changes nothing is
 /// left out, one that can't be honoured is refused or dropped.
+/// <https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility>
 ///
 /// # Errors
 /// A client error when a value is no number or can't be honoured.
@@ -222,18 +223,15 @@ pub(super) fn write_sampling(
 ) -> Result<(), Error> {
     let temperature = request.number(Param::Temperature)?;
     let top_p = request.number(Param::TopP)?;
-    let settle = |asked: Option<f64>, param| match asked {
+    let settle = |asked: Option<f64>, param, thinkable: fn(f64) -> bool| match asked {
+        Some(value) if model.samples() && (!thinks || thinkable(value)) => Ok(Some(value)),
         // One is the default of both.
-        Some(value) if value != 1.0 && !model.samples() && !to.drop_params => Err(unsupported(param, to)),
-        Some(value) if model.samples() => Ok(Some(value)),
+        Some(value) if value != 1.0 && !to.drop_params => Err(unsupported(param, to)),
         _ => Ok(None),
     };
-    let mut temperature = settle(temperature, Param::Temperature)?;
-    let mut top_p = settle(top_p, Param::TopP)?;
-    if thinks {
-        temperature = None;
-        top_p = top_p.filter(|value| *value >= 0.95);
-    } else if temperature.is_some() && top_p.is_some() && !model.samples_by_both() {
+    let mut temperature = settle(temperature, Param::Temperature, |_| false)?;
+    let mut top_p = settle(top_p, Param::TopP, |value| value >= 0.95)?;
+    if temperature.is_some() && top_p.is_some() && !model.samples_by_both() {
         match (temperature, top_p) {
             (_, Some(1.0)) => top_p = None,
             (Some(1.0), _) => temperature = None,
@@ -252,7 +250,7 @@ pub(super) fn write_sampling(
     if let (Some(_), Some(text)) = (top_p, request.param(Param::TopP)) {
         out.field("top_p", text);
     }
-    if let Some(top_k) = request.field("top_k").filter(|_| !thinks && (model.samples() || !to.drop_params)) {
+    if let Some(top_k) = request.field("top_k").filter(|_| !to.drop_params || (model.samples() && !thinks)) {
         out.field("top_k", top_k);
     }
     Ok(())

@@ -238,19 +238,22 @@ fn sampling(
     let mut temperature = request.number(Param::Temperature)?;
     let mut top_p = request.number(Param::TopP)?;
     if let Family::Claude(major, minor) = model.family {
-        if (major, minor) >= (4, 7) {
-            for (asked, param) in [(temperature, Param::Temperature), (top_p, Param::TopP)] {
+        let samples = (major, minor) < (4, 7);
+        let settle = |asked: &mut Option<f64>, param, thinkable: fn(f64) -> bool| {
+            if let Some(value) = *asked
+                && !(samples && (!thinking.on() || thinkable(value)))
+            {
                 // One is the default of both.
-                if asked.is_some_and(|value| value != 1.0) && !to.drop_params {
+                if value != 1.0 && !to.drop_params {
                     return Err(unsupported(param, to));
                 }
+                *asked = None;
             }
-            (temperature, top_p) = (None, None);
-        }
-        if thinking.on() {
-            temperature = None;
-            top_p = top_p.filter(|value| *value >= 0.95);
-        } else if (major, minor) >= (4, 1) && temperature.is_some() && top_p.is_some() {
+            Ok(())
+        };
+        settle(&mut temperature, Param::Temperature, |_| false)?;
+        settle(&mut top_p, Param::TopP, |value| value >= 0.95)?;
+        if (major, minor) >= (4, 1) && temperature.is_some() && top_p.is_some() {
             match (temperature, top_p) {
                 (_, Some(1.0)) => top_p = None,
                 (Some(1.0), _) => temperature = None,
@@ -276,6 +279,7 @@ pub(super) fn write(
     thinking: &Thinking<'_>,
     tools: &Config<'_>,
     model: &Model,
+    to: &Target,
     body: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut extra = Extra::default();
@@ -296,7 +300,7 @@ pub(super) fn write(
             }
             // A thought that was told otherwise above; and who thinks samples as it likes.
             None if &*name == "thinking" && matches!(thinking, Thinking::Effort(..)) => {}
-            None if &*name == "top_k" && thinking.on() => {}
+            None if &*name == "top_k" && thinking.on() && to.drop_params => {}
             None if &*name == "top_k" && matches!(model.family, Family::Nova(_)) => {
                 let config = format!("{{\"topK\":{}}}", value.text());
                 extra.put(Str::literal("inferenceConfig"), &config);

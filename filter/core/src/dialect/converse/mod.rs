@@ -76,7 +76,7 @@ impl Dialect for Converse {
         messages::write(&messages, config.present(), asked, &model, to, body)?;
         fields::inference(request, &thinking, &model, to, body)?;
         config.write(body)?;
-        fields::write(request, &form, &thinking, &config, &model, body)?;
+        fields::write(request, &form, &thinking, &config, &model, to, body)?;
         body.close(b'}');
         Ok(())
     }
