@@ -361,6 +361,16 @@ fn caveats(plan: &Plan, version: Version) {
              stream's first event"
         );
     }
+    if plan.hedges() && !version.hedges() {
+        eprintln!(
+            "dragoman: warning: Envoy {version} asks no second target beside the first: dragoman.hedging needs 1.37 or later"
+        );
+    }
+    if plan.hedges() && matches!(role, RoleName::Inline) {
+        eprintln!(
+            "dragoman: warning: the inline role asks no second target beside the first: dragoman.hedging is without effect"
+        );
+    }
     let observe = &plan.observe;
     if !version.formats_tags() && (observe.traces.is_some() || observe.logs.as_ref().is_some_and(|l| !l.grpc))
     {

@@ -18,6 +18,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("router_settings.routing_strategy_args", "StrategyArguments"),
     ("general_settings", "GeneralSettings"),
     ("dragoman", "Dragoman"),
+    ("dragoman.hedging", "Hedging"),
     ("dragoman.access_log", "AccessLog"),
     ("dragoman.access_log.otlp", "Otlp"),
     ("dragoman.traces", "Traces"),

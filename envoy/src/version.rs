@@ -34,6 +34,12 @@ impl Version {
         self >= Self::one(39)
     }
 
+    /// Whether attempts can run beside each other: the head of a stream's first one must be held until its first token.
+    #[must_use]
+    pub fn hedges(self) -> bool {
+        self.holds_heads()
+    }
+
     /// Whether a request can begin anew whatever its body's size is: up to 1.37 it hangs where the body fills more than half
     /// of the buffer that it is allowed.
     #[must_use]

@@ -7,11 +7,12 @@ use dragoman_core::client::responses::{Seal, Stored};
 use dragoman_core::client::{Endpoint, Request};
 use dragoman_core::config::{TAIL_HEADER, Target};
 use dragoman_core::course::Course;
-use dragoman_core::error::{Error, Origin, Said};
+use dragoman_core::error::{Error, Kind, Origin, Said};
 use dragoman_core::meter::{Usage, prompt_estimate};
 use dragoman_core::provider::auth::Outgoing;
 use proxy_wasm::types::Action;
 
+use crate::hedge;
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::observe;
@@ -84,6 +85,10 @@ pub struct Exchange {
     hold_heads: bool,
     /// The reply doesn't go to the client.
     turned: bool,
+    /// Another attempt may run beside it.
+    hedged: bool,
+    /// The reply goes nowhere, or carries out what follows.
+    kept: bool,
 }
 
 impl Exchange {
@@ -112,8 +117,9 @@ impl Exchange {
         let (mut attempt, outgoing) = begun.inspect_err(|error| {
             ledger::attempt(stream, place, |tried| tried.failure = Some(error.kind));
         })?;
-        ledger::with(stream, |entry| {
-            let Some(tried) = entry.attempts.get_mut(place) else { return };
+        let hedged = ledger::with(stream, |entry| {
+            let hedged = hedge::begins(entry, stream, place);
+            let Some(tried) = entry.attempts.get_mut(place) else { return hedged };
             let gateway = entry.gateway.as_ref();
             tried.info = gateway.and_then(|gateway| gateway.model_info(attempt.target(), attempt.model()));
             (tried.model, tried.prompt) = (Rc::from(attempt.model()), prompt);
@@ -127,6 +133,7 @@ impl Exchange {
             {
                 tried.captured = Some(attempt.capture(capture));
             }
+            hedged
         });
         let client = match wanted {
             Wanted::Posted(asked) => asked.body.text(),
@@ -151,6 +158,8 @@ impl Exchange {
             traced: false,
             hold_heads,
             turned: false,
+            hedged: hedged.unwrap_or(false),
+            kept: false,
         })
     }
 
@@ -181,15 +190,20 @@ impl Exchange {
         self.holding = plan.hold;
         if end {
             self.report(end);
-        } else {
+        } else if !(self.hedged && plan.hold) {
             self.watch();
         }
-        match self.attempt.failure().and_then(|error| turn(self.stream, error, self.retry_after_ms)) {
+        let place = self.place;
+        match self.attempt.failure().and_then(|error| turn(self.stream, place, error, self.retry_after_ms)) {
             Some(Turn::Away(edits)) => self.away(&edits),
+            Some(Turn::Kept) => return self.keep(),
             _ => {
                 apply(&plan.edits);
                 for name in &plan.secret {
                     host::set_header(Half::Response, name, None);
+                }
+                if self.hedged && !plan.hold {
+                    hedge::won(self.stream, self.place);
                 }
             }
         }
@@ -204,7 +218,9 @@ impl Exchange {
         if !matches!(error.http_status(), 401..=404 | 408 | 409 | 429 | 500..) {
             return false;
         }
-        let Some(Turn::Away(edits)) = turn(self.stream, &error, self.retry_after_ms) else { return false };
+        let Some(Turn::Away(edits)) = turn(self.stream, self.place, &error, self.retry_after_ms) else {
+            return false;
+        };
         self.turned = true;
         ledger::attempt(self.stream, self.place, |tried| {
             tried.failure = Some(error.kind);
@@ -229,14 +245,35 @@ impl Exchange {
     /// The reply is the tail's.
     fn tail(&mut self) -> Action {
         self.turned = true;
-        end_at_tail(self.stream, self.traced)
+        if self.hedged {
+            ledger::attempt(self.stream, self.place, |tried| {
+                (tried.failure, tried.ended) = (Some(Kind::Overloaded), Some(host::now()));
+            });
+            state::failed(self.attempt.target(), Kind::Overloaded, Kind::Overloaded.status(), None);
+        }
+        match turn::tail(self.stream, Some(self.place)) {
+            Turn::Kept => self.keep(),
+            // A reply with a body of Envoy's own.
+            Turn::Stays(error) if self.hedged => {
+                refuse(&error, self.endpoint, "");
+                Action::Pause
+            }
+            turned => end_at_tail(self.stream, turned, self.traced),
+        }
+    }
+
+    /// Keeps the reply, whose head has not left yet.
+    fn keep(&mut self) -> Action {
+        (self.turned, self.holding, self.kept) = (true, false, true);
+        hedge::keeps(self.stream, self.context);
+        Action::Pause
     }
 
     /// A piece of the reply's body has come.
     pub fn response_body(&mut self, size: usize, end: bool) -> Action {
         if self.turned {
             host::set_body(Half::Response, &[]);
-            return Action::Continue;
+            return if self.kept { Action::Pause } else { Action::Continue };
         }
         let bytes = host::body(Half::Response, size);
         let mut step = self.attempt.body(&bytes, end);
@@ -244,7 +281,7 @@ impl Exchange {
             && let Some(error) = self.attempt.failure()
         {
             let turned = if self.hold_heads {
-                turn(self.stream, error, self.retry_after_ms)
+                turn(self.stream, self.place, error, self.retry_after_ms)
             } else {
                 turn::last_words(self.stream, error).map(Turn::Stays)
             };
@@ -254,6 +291,11 @@ impl Exchange {
                     self.turned = true;
                 }
                 Some(Turn::Stays(error)) => step = self.attempt.fail(error),
+                Some(Turn::Kept) => {
+                    host::set_body(Half::Response, &[]);
+                    self.report(end);
+                    return self.keep();
+                }
                 None => {}
             }
         }
@@ -266,6 +308,12 @@ impl Exchange {
                 self.away(edits);
             } else {
                 apply(edits);
+                if self.hedged {
+                    hedge::won(self.stream, self.place);
+                    if !end {
+                        self.watch();
+                    }
+                }
             }
         }
         // What is turned away has no other end.
@@ -304,7 +352,12 @@ impl Exchange {
 
     /// The attempt has ended.
     pub fn gone(&self) {
-        gone(self.stream, self.place, self.attempt.target());
+        // Where others run beside it, what a broken head has to tell nobody else tells.
+        let broken = self.hedged && self.holding && !self.turned;
+        gone(self.stream, self.place, self.attempt.target(), broken);
+        if self.hedged {
+            hedge::ended(self.stream, self.place, self.context);
+        }
     }
 
     /// Keeps the ledger current. The clock is a host call: it is asked when the first output comes and at the end.
@@ -343,10 +396,18 @@ impl Drop for Exchange {
     }
 }
 
-/// An attempt that has ended without a reply's head has failed, unless the client went first, whose stream is settled then.
-pub fn gone(stream: u32, place: usize, target: &Target) {
-    let unanswered = ledger::attempt(stream, place, |tried| {
-        let unanswered = tried.status == 0 && tried.failure.is_none();
+/// An attempt has ended. Without a reply's head, or `broken`, it has failed; unless another one has answered, or the client
+/// went first, whose stream is settled then.
+pub fn gone(stream: u32, place: usize, target: &Target, broken: bool) {
+    let unanswered = ledger::with(stream, |entry| {
+        let abandoned = hedge::abandoned(entry, place);
+        let tried = entry.attempts.get_mut(place)?;
+        if abandoned {
+            tried.abandoned = tried.failure.is_none();
+            tried.ended.get_or_insert_with(host::now);
+            return None;
+        }
+        let unanswered = (broken || tried.status == 0) && tried.failure.is_none();
         if unanswered {
             tried.failure = Some(state::unanswered(tried, host::now() / 1_000_000));
         }
@@ -385,8 +446,7 @@ fn put(outgoing: &Outgoing, method: &str, scheme: &str, length: usize, headers: 
 }
 
 /// The tail's reply becomes what follows from the failure before it.
-pub fn end_at_tail(stream: u32, traced: bool) -> Action {
-    let turned = turn::tail(stream);
+pub fn end_at_tail(stream: u32, turned: Turn, traced: bool) -> Action {
     if traced {
         ledger::with(stream, |entry| {
             entry.attempts.last().inspect(|tried| observe::attempted(tried, false));
@@ -398,6 +458,7 @@ pub fn end_at_tail(stream: u32, traced: bool) -> Action {
         Turn::Stays(error) => {
             host::set_header(Half::Response, ":status", Some(&error.http_status().to_string()))
         }
+        Turn::Kept => return Action::Pause,
     }
     Action::Continue
 }

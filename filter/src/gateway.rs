@@ -17,8 +17,10 @@ use dragoman_core::openai::Body;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+pub use self::anew::next;
 use self::anew::plan;
 use crate::exchange::{Exchange, Wanted, kept, refuse};
+use crate::hedge::{self, Hedge};
 use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
 use crate::observe;
@@ -36,6 +38,10 @@ pub const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
 /// By this one, how often it may try again, where the request or its target says so.
 const MAX_RETRIES: &str = "x-envoy-max-retries";
+
+/// By this one, that its limit on an attempt begins another beside it.
+/// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/http/http_routing#request-hedging>
+const HEDGE: &str = "x-envoy-hedge-on-per-try-timeout";
 
 /// How often was tried, in LiteLLM's words.
 const RETRIES_HEADER: &str = "x-litellm-attempted-retries";
@@ -216,7 +222,8 @@ impl Stream {
             entry.headers.get_or_insert(headers);
             (entry.target, entry.course) = (Some(Rc::clone(target)), Some(course));
             entry.gateway = Some(Rc::clone(&gateway));
-            (entry.tries, entry.decided, entry.secret) = (0, false, None);
+            (entry.tries, entry.decided, entry.secret, entry.verdict) = (0, false, None, None);
+            entry.hedge = plan.hedge_ms.map(|_| Box::new(Hedge::new(endpoint, self.wishes.clone())));
             ledger::open(self.id, entry);
             if gateway.share_bodies {
                 ledger::leave(self.id, request);
@@ -258,10 +265,12 @@ impl Stream {
         let Some(admitted) = self.admitted.as_ref().filter(|_| self.status < 400) else { return };
         let now = host::now();
         let told = ledger::with(self.id, |entry| {
-            let last = entry.attempts.last()?;
+            let last = entry.attempts.get(entry.answered())?;
             let cost =
                 if admitted.stream { None } else { self.gateway.bill(last).and_then(|bill| bill.cost) };
-            let busy: u64 = entry.attempts.iter().map(|tried| tried.busy(now)).sum();
+            // What ran beside another one took no time of its own.
+            let alone = entry.attempts.iter().filter(|tried| !tried.beside);
+            let busy: u64 = alone.map(|tried| tried.busy(now)).sum();
             let overhead = now.saturating_sub(self.started).saturating_sub(busy);
             Some((Rc::clone(&last.target), cost, overhead))
         });
@@ -295,7 +304,8 @@ impl Stream {
 
     /// Tells everybody who counts what the stream was and used.
     fn settle(&self) {
-        let entry = ledger::close(self.id).unwrap_or_default();
+        let mut entry = ledger::close(self.id).unwrap_or_default();
+        hedge::leave(&mut entry);
         if let Some(asked) = self.asked() {
             settle(&asked, &self.gateway, &entry, self.who.is_some() && !self.told);
         }
@@ -308,7 +318,10 @@ impl Stream {
         }
         if let Some(asked) = self.asked() {
             // The attempt of the inline role is no filter of its own, and tells nothing.
-            let ended = |entry: &Entry| entry.attempts.last().is_some_and(|last| last.ended.is_some());
+            let ended = |entry: &Entry| {
+                let answered = entry.attempts.get(entry.answered());
+                answered.is_some_and(|tried| tried.ended.is_some())
+            };
             ledger::with(self.id, |entry| {
                 let known = !self.inline && ended(entry);
                 measure(&asked, &self.gateway, entry, &|measured| observe::settled(measured, known));
@@ -447,7 +460,11 @@ pub fn tell_counts(id: u32) {
 
 /// Tells Envoy's router what to do with an admitted request.
 fn send(plan: &Plan<'_>, inline: bool) {
-    if let Some(timeout) = plan.timeout_ms {
+    if let Some(after) = plan.hedge_ms.filter(|_| !inline) {
+        host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&after.to_string()));
+        host::set_header(Half::Request, HEDGE, Some("true"));
+        host::set_header(Half::Request, MAX_RETRIES, Some(hedge::MORE_ATTEMPTS));
+    } else if let Some(timeout) = plan.timeout_ms {
         host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
     }
     // Elsewhere the course counts.

@@ -142,6 +142,15 @@ pub fn end_stream() {
     log_failure("close_stream", hostcalls::reset_http_response());
 }
 
+/// Lets a half go on that was held back.
+pub fn go_on(half: Half) {
+    let outcome = match half {
+        Half::Request => hostcalls::resume_http_request(),
+        Half::Response => hostcalls::resume_http_response(),
+    };
+    log_failure("continue_stream", outcome);
+}
+
 /// Has the root context tick.
 pub fn tick_every(period: Duration) {
     log_failure("set_tick_period", hostcalls::set_tick_period(period));

@@ -12,8 +12,11 @@ use dragoman_core::client::Request;
 use dragoman_core::client::responses::Stored;
 use dragoman_core::config::{AGAIN_HEADER, Target};
 use dragoman_core::course::Course;
+use dragoman_core::error::Error;
 use dragoman_core::meter::Tried;
 use hashbrown::HashMap;
+
+use crate::hedge::Hedge;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
 /// A wasm memory never shrinks, so this bounds what a provider that is slow to connect to can cost.
@@ -41,6 +44,10 @@ pub struct Entry {
     pub tries: u32,
     /// What is next has been decided; the tail only carries it out.
     pub decided: bool,
+    /// The failure that is final, where no reply has told it.
+    pub verdict: Option<Error>,
+    /// The attempts that run beside each other, where a second may be begun beside the first.
+    pub hedge: Option<Box<Hedge>>,
     /// The secret under which the request begins anew.
     pub secret: Option<String>,
     /// The trace that the request has come in.
@@ -97,6 +104,12 @@ impl Entry {
     /// An entry of a request that `gateway` has admitted.
     pub fn of(gateway: &Rc<Gateway>) -> Self {
         Self { gateway: Some(Rc::clone(gateway)), ..Self::default() }
+    }
+
+    /// The place of the attempt that answered, else of the last.
+    pub fn answered(&self) -> usize {
+        let won = self.hedge.as_ref().and_then(|hedge| hedge.won);
+        won.unwrap_or_else(|| self.attempts.len().saturating_sub(1))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod exchange;
 mod gateway;
+mod hedge;
 mod host;
 mod ledger;
 mod mirror;

@@ -10,7 +10,7 @@ use proxy_wasm::types::Action;
 
 use crate::exchange::{apply, end_at_tail, gone, retry_after};
 use crate::host::{self, Half};
-use crate::turn::{Turn, turn};
+use crate::turn::{self, Turn, turn};
 use crate::{ledger, state};
 
 /// How much of an error's body is read for what it says, in bytes.
@@ -67,7 +67,7 @@ impl Passing {
         let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         if header(TAIL_HEADER).is_some() {
             self.turned = true;
-            return end_at_tail(self.stream, false);
+            return end_at_tail(self.stream, turn::tail(self.stream, None), false);
         }
         for name in OURS.iter().filter(|name| header(name).is_some()) {
             host::set_header(Half::Response, name, None);
@@ -107,7 +107,7 @@ impl Passing {
             (tried.failure, tried.ended) = (Some(error.kind), Some(now));
         });
         state::failed(&self.target, error.kind, status, self.retry_after_ms);
-        match turn(self.stream, &error, self.retry_after_ms) {
+        match turn(self.stream, self.place, &error, self.retry_after_ms) {
             Some(Turn::Away(edits)) => {
                 apply(&edits);
                 self.turned = true;
@@ -120,6 +120,6 @@ impl Passing {
 
     /// The attempt has ended.
     pub fn gone(&self) {
-        gone(self.stream, self.place, &self.target);
+        gone(self.stream, self.place, &self.target, false);
     }
 }

@@ -8,6 +8,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::gateway::Stream;
+use crate::hedge;
 use crate::host;
 use crate::mirror::Copy;
 use crate::observe;
@@ -99,7 +100,8 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         self.tokens.tick();
         state::tick();
-        // Last, as it speaks for other contexts.
+        // Last, as they speak for other contexts.
+        hedge::tick();
         silence::tick();
     }
 

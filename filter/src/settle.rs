@@ -50,14 +50,15 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: boo
 
 /// What a stream has come to so far.
 pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn Fn(&Measurement<'_>)) {
-    let last = entry.attempts.last();
+    let answered = entry.answered();
+    let last = entry.attempts.get(answered);
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
     let mut billed = bills.iter().flatten().map(|bill| bill.cost);
     let cost =
         billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))));
     // What no attempt tells (no connection, no time, no target), the status does.
     let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
-    let own = bills.last().copied().flatten();
+    let own = bills.get(answered).copied().flatten();
     let measurement = Measurement {
         route: asked.route,
         asked: asked.model,
@@ -65,6 +66,7 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn F
         stream: asked.stream,
         target: last.map_or(asked.target, |tried| &tried.target),
         attempts: &entry.attempts,
+        answered,
         bills: &bills,
         status: asked.status,
         failure: last.and_then(|tried| tried.failure).or_else(unanswered),

@@ -223,7 +223,7 @@ pub fn look(gateway: &Gateway, route: &Route, stream: bool, now_ms: u64) -> Vec<
 }
 
 /// What a request that has begun must give back at its end.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Begun {
     group: Group,
     slot: usize,
@@ -268,7 +268,7 @@ pub fn end(begun: Begun, measurement: &Measurement<'_>) {
             use_up(&known.group, known.seat.slot, now_ms, tokens, 0);
         }
     }
-    let Some(last) = measurement.attempts.last() else { return };
+    let Some(last) = measurement.last() else { return };
     if last.failure.is_none() && (200..300).contains(&last.status) {
         succeeded(last, measurement.stream, strategy, now_ms);
     } else if last.failure.is_none() && last.status == 0 && measurement.status >= 500 {

@@ -117,10 +117,11 @@ impl Page<'_> {
     }
 
     fn attempt(&mut self, tried: &Tried, next: Option<&Tried>) {
-        let class = tried.failure.map_or("no_reply", |kind| kind.label());
-        let failed = tried.failure.is_some() || tried.status == 0;
+        let silent = if tried.abandoned { "abandoned" } else { "no_reply" };
+        let class = tried.failure.map_or(silent, |kind| kind.label());
+        let failed = tried.failure.is_some() || tried.status == 0 || tried.abandoned;
         self.add(Metric::Attempts, if failed { class } else { "ok" }, 1);
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|next| !next.beside) {
             let same = next.target.id == tried.target.id;
             self.add(if same { Metric::Retries } else { Metric::Fallbacks }, class, 1);
         }

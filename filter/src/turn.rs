@@ -15,19 +15,27 @@ pub enum Turn {
     Away(Vec<Edit>),
     /// It goes to the client, with this failure.
     Stays(Error),
+    /// It is kept until Envoy ends its attempt, or until it carries out what follows. Where attempts run beside each other,
+    /// Envoy must not see a reply that it would try again: what it does then is not safe.
+    Kept,
 }
 
-/// Tells the course of `stream` that an attempt has failed. Nothing where there is no course: Envoy's retries rule.
-pub fn turn(stream: u32, error: &Error, retry_after_ms: Option<u64>) -> Option<Turn> {
+/// Tells the course of `stream` that its attempt at `place` has failed. Nothing where there is no course: Envoy's retries
+/// rule.
+pub fn turn(stream: u32, place: usize, error: &Error, retry_after_ms: Option<u64>) -> Option<Turn> {
     ledger::with(stream, |entry| {
+        if entry.hedge.as_mut().is_some_and(|hedge| hedge.gives_way(place)) {
+            entry.course.as_mut()?.lost(error);
+            return Some(Turn::Kept);
+        }
         let retry_after = retry_after_ms.map(|ms| ms.div_ceil(1000));
         let next = entry.course.as_mut()?.failed(error, retry_after, host::now() / 1_000_000);
         Some(match next {
             Next::Now => Turn::Away(anew(entry)),
             Next::After(seconds) => {
                 // The next that Envoy tries is the tail.
-                entry.decided = true;
-                Turn::Away(wait(seconds))
+                decide_later(entry, seconds);
+                if entry.hedge.is_some() { Turn::Kept } else { Turn::Away(wait(seconds)) }
             }
             Next::Nothing => Turn::Stays(last(entry, error)),
         })
@@ -40,11 +48,40 @@ pub fn last_words(stream: u32, error: &Error) -> Option<Error> {
     ledger::with(stream, |entry| entry.course.as_ref().map(|course| course.told(error.clone()))).flatten()
 }
 
+/// Nobody is left who may answer: decides what follows from that, unless it is decided already.
+pub fn judge(entry: &mut Entry, now: u64) {
+    if entry.decided || entry.verdict.is_some() {
+        return;
+    }
+    let overdue = entry.hedge.as_ref().is_some_and(|hedge| hedge.overdue);
+    let began = entry.attempts.last().map_or(now, |tried| tried.started);
+    let Some(course) = &mut entry.course else { return };
+    let error = course.silence(if overdue { u64::MAX } else { now.saturating_sub(began) / 1_000_000 });
+    match course.failed(&error, None, now / 1_000_000) {
+        Next::Now => entry.decided = true,
+        Next::After(seconds) => decide_later(entry, seconds),
+        Next::Nothing => entry.verdict = Some(last(entry, &error)),
+    }
+}
+
+/// What follows is an attempt at the same target, in so many seconds.
+fn decide_later(entry: &mut Entry, seconds: u64) {
+    entry.decided = true;
+    if let Some(hedge) = &mut entry.hedge {
+        hedge.due = host::now().saturating_add(seconds.saturating_mul(1_000_000_000));
+    }
+}
+
 /// The tail has answered: its reply is turned into what follows from the failure of the attempt before it, which nothing
-/// else has told.
-pub fn tail(stream: u32) -> Turn {
+/// else has told; `place` is that attempt's where the reply is its own.
+pub fn tail(stream: u32, place: Option<usize>) -> Turn {
     let now = host::now();
     ledger::with(stream, |entry| {
+        if let Some((hedge, place)) = entry.hedge.as_mut().zip(place)
+            && hedge.gives_way(place)
+        {
+            return Some(Turn::Kept);
+        }
         if std::mem::take(&mut entry.decided) {
             return Some(Turn::Away(anew(entry)));
         }
@@ -58,7 +95,11 @@ pub fn tail(stream: u32) -> Turn {
         Some(match next {
             Next::Now => Turn::Away(anew(entry)),
             // All that Envoy could try has been tried, so it begins with the target again.
-            Next::After(seconds) => Turn::Away(wait(seconds)),
+            Next::After(seconds) if entry.hedge.is_none() => Turn::Away(wait(seconds)),
+            Next::After(seconds) => {
+                decide_later(entry, seconds);
+                Turn::Kept
+            }
             Next::Nothing => Turn::Stays(last(entry, &error)),
         })
     })
@@ -68,7 +109,7 @@ pub fn tail(stream: u32) -> Turn {
 }
 
 /// Where the request leads that begins anew: to its own place, with the secret in a header that Envoy takes over.
-fn anew(entry: &mut Entry) -> Vec<Edit> {
+pub fn anew(entry: &mut Entry) -> Vec<Edit> {
     let headers = entry.headers.as_deref().unwrap_or_default();
     let header = |wanted: &str| {
         headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use dragoman_core::client::{Endpoint, Request};
-use dragoman_core::config::{METADATA_NAMESPACE, TAIL_KEY, Target};
+use dragoman_core::config::{CLUSTER_HEADER, METADATA_NAMESPACE, TAIL_KEY, Target};
 use dragoman_core::error::Error;
 use dragoman_core::openai::Body;
 use hashbrown::HashMap;
@@ -13,10 +13,12 @@ use proxy_wasm::types::{Action, Bytes};
 
 use crate::exchange::{Circumstances, Exchange, Wanted, end_at_tail, refuse};
 use crate::gateway::Handover;
+use crate::hedge::{self, Purpose};
 use crate::host::{self, Half};
 use crate::ledger;
 use crate::observe;
 use crate::passing::Passing;
+use crate::turn;
 
 /// Targets that are remembered at once; beyond, the memory starts anew. More than any config that Envoy itself bears.
 const MAX_TARGETS: usize = 20_000;
@@ -48,6 +50,10 @@ pub struct Upstream {
     start: Option<Start>,
     /// The stream whose last attempt has failed without a word: this one is at the tail.
     tail: Option<u32>,
+    /// Why it is there, where others may run beside it.
+    purpose: Purpose,
+    /// The stream of which it is the second attempt, while its body comes.
+    second: Option<u32>,
     /// What the client asks for.
     endpoint: Endpoint,
     /// How much of the request's body stands in Envoy's buffer.
@@ -63,8 +69,18 @@ struct Start {
 impl Upstream {
     /// A context for an attempt that is about to begin.
     pub const fn new(id: u32, habits: Habits) -> Self {
-        let endpoint = Endpoint::Chat;
-        Self { id, habits, exchange: None, passing: None, start: None, tail: None, endpoint, size: 0 }
+        Self {
+            id,
+            habits,
+            exchange: None,
+            passing: None,
+            start: None,
+            tail: None,
+            purpose: Purpose::Follows,
+            second: None,
+            endpoint: Endpoint::Chat,
+            size: 0,
+        }
     }
 
     fn begin(&mut self, size: usize) -> Result<(), Error> {
@@ -73,6 +89,7 @@ impl Upstream {
         let endpoint = self.endpoint;
         let headers = ledger::with(stream, |entry| {
             if entry.tries > 1
+                && self.purpose != Purpose::Second
                 && let Some(course) = &mut entry.course
             {
                 course.goes_again();
@@ -107,6 +124,28 @@ impl Upstream {
 }
 
 impl Upstream {
+    /// The attempt is made beside another one, by way of the tail: its request is here.
+    fn second(&mut self, stream: u32, size: usize) -> Result<(), Error> {
+        let request = Request::new(self.endpoint, Body::read(host::body(Half::Request, size))?);
+        let target = hedge::choose(stream, &request)?;
+        if self.habits.share_bodies {
+            ledger::leave(stream, request);
+        }
+        let cluster = Rc::clone(&target);
+        self.start = Some(Start { target, stream });
+        self.begin(size)?;
+        host::set_header(Half::Request, CLUSTER_HEADER, Some(&cluster.cluster));
+        Ok(())
+    }
+
+    /// The attempt waits at the tail until those that run have failed.
+    fn wait(&mut self, stream: u32) -> Action {
+        self.purpose = Purpose::Waits;
+        self.tail(stream, false);
+        hedge::waits(stream, self.id);
+        Action::Pause
+    }
+
     /// The attempt is at the tail: nothing of what was made for a provider goes there.
     fn tail(&mut self, stream: u32, end: bool) -> Action {
         self.tail = Some(stream);
@@ -156,8 +195,10 @@ pub fn target_of_host() -> Result<Rc<Target>, Error> {
 
 impl Context for Upstream {
     fn on_done(&mut self) -> bool {
-        if let Some(exchange) = &self.exchange {
-            exchange.gone();
+        match (&self.exchange, self.tail) {
+            (Some(exchange), _) => exchange.gone(),
+            (None, Some(stream)) if self.purpose == Purpose::Waits => hedge::forget(stream, self.id),
+            (None, _) => {}
         }
         if let Some(passing) = &self.passing {
             passing.gone();
@@ -179,7 +220,15 @@ impl HttpContext for Upstream {
             entry.tries
         });
         if tries.is_some_and(|tries| tries > 1) && host_says(TAIL_KEY).is_some() {
-            return self.tail(stream, end);
+            self.purpose = hedge::purpose(stream);
+            return match self.purpose {
+                Purpose::Second if !end => {
+                    self.second = Some(stream);
+                    Action::Pause
+                }
+                Purpose::Follows => self.tail(stream, end),
+                Purpose::Second | Purpose::Waits => self.wait(stream),
+            };
         }
         let target = if self.habits.share_targets { left_target(stream) } else { target_of_host() };
         match target {
@@ -217,7 +266,24 @@ impl HttpContext for Upstream {
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         if self.tail.is_some() {
             host::set_body(Half::Request, &[]);
-            return if end { Action::Continue } else { Action::Pause };
+            return if end && self.purpose != Purpose::Waits { Action::Continue } else { Action::Pause };
+        }
+        if let Some(stream) = self.second {
+            self.size = size;
+            if !end {
+                return Action::Pause;
+            }
+            self.second = None;
+            return match self.second(stream, size) {
+                Ok(()) => Action::Continue,
+                Err(error) => {
+                    // The first goes on alone.
+                    log::debug!("dragoman: no second attempt: {}", error.message);
+                    let action = self.wait(stream);
+                    host::set_body(Half::Request, &[]);
+                    action
+                }
+            };
         }
         if self.start.is_none() {
             return Action::Continue;
@@ -241,7 +307,7 @@ impl HttpContext for Upstream {
         }
         match (&mut self.exchange, self.tail) {
             (Some(exchange), _) => exchange.response_headers(end),
-            (None, Some(stream)) => end_at_tail(stream, self.habits.traces),
+            (None, Some(stream)) => end_at_tail(stream, turn::tail(stream, None), self.habits.traces),
             (None, None) => Action::Continue,
         }
     }

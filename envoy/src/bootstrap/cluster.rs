@@ -20,7 +20,9 @@ pub fn clusters(plan: &Plan, site: &Site) -> Vec<Value> {
     let mut clusters: Vec<Value> = plan.places.iter().map(|place| place_cluster(place, plan, site)).collect();
     if site.role != Role::Inline {
         clusters.extend(plan.places.iter().map(|place| tailed_cluster(place, plan, site)));
-        clusters.push(tail::cluster());
+        let hedged = plan.places.iter().filter(|place| site.hedges(plan) && place.can_hedge());
+        clusters.extend(hedged.map(hedged_cluster));
+        clusters.extend(tail::clusters(plan, site));
     }
     clusters.extend(token_clusters(plan, site));
     if site.role != Role::Inline {
@@ -181,6 +183,17 @@ fn tailed_cluster(place: &Place, plan: &Plan, site: &Site) -> Value {
     cluster
 }
 
+/// The cluster of one address for attempts beside each other: with the tail for the second, and again for one that waits.
+fn hedged_cluster(place: &Place) -> Value {
+    json!({
+        "name": place.hedged,
+        "connect_timeout": "10s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": no_limits(),
+        "cluster_type": tail::behind_twice(&place.name),
+    })
+}
+
 /// The filters of a cluster that needs others than the router's, which they replace.
 fn upstream_filters(signing: Option<&Scope>, plan: &Plan, site: &Site) -> Option<Value> {
     let signing = aws_request_signing(signing?);
@@ -227,7 +240,7 @@ fn protocol(tls: bool, filters: Option<Value>) -> Value {
     json!({name: typed(name, protocol)})
 }
 
-fn no_limits() -> Value {
+pub fn no_limits() -> Value {
     json!({"thresholds": [{
         "max_connections": NO_LIMIT,
         "max_pending_requests": NO_LIMIT,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dragoman_core::config::{PluginConfig, Role, RouteConfig, RouteTargetConfig, TargetConfig};
+use dragoman_core::config::{HedgeConfig, PluginConfig, Role, RouteConfig, RouteTargetConfig, TargetConfig};
 use dragoman_core::meter::ModelInfo;
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                 name: route.name.clone(),
                 hidden: route.hidden,
                 sticky: route.sticky.clone(),
+                hedge: if site.hedges(plan) { route.hedge } else { HedgeConfig::default() },
                 targets: route
                     .choices
                     .iter()
@@ -43,9 +44,12 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
                         let mut places = plan.places.iter();
                         let place = places.find(|place| place.name == target.cluster)?;
                         let cluster = if inline { &place.name } else { &place.tailed };
+                        let hedges = route.hedge != HedgeConfig::default() && place.can_hedge();
+                        let hedged = hedges && site.hedges(plan);
                         Some(RouteTargetConfig {
                             target: target.config.id.clone(),
                             cluster: cluster.clone(),
+                            hedged: if hedged { place.hedged.clone() } else { String::new() },
                             weight: choice.weight,
                             order: choice.order,
                             timeout_ms: differs(target.timeout_ms, plan.course.timeout_ms),

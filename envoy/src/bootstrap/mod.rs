@@ -45,6 +45,13 @@ pub struct Site {
     pub variables: BTreeSet<String>,
 }
 
+impl Site {
+    /// Whether attempts of `plan` can run beside each other here.
+    fn hedges(&self, plan: &Plan) -> bool {
+        self.role != Role::Inline && self.version.hedges() && plan.hedges()
+    }
+}
+
 /// A whole bootstrap.
 #[must_use]
 pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
@@ -64,7 +71,7 @@ pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
         if let Some(listeners) =
             bootstrap.pointer_mut("/static_resources/listeners").and_then(Value::as_array_mut)
         {
-            listeners.push(tail::listener());
+            listeners.push(tail::listener(plan, site));
         }
         if let Some(bootstrap) = bootstrap.as_object_mut() {
             bootstrap.insert("bootstrap_extensions".to_owned(), tail::extensions());
@@ -113,7 +120,7 @@ pub fn includes(plan: &Plan, site: &Site) -> Vec<(&'static str, &'static str, Va
     ];
     if site.role != Role::Inline {
         let tail = json!({
-            "static_resources": {"listeners": [tail::listener()]},
+            "static_resources": {"listeners": [tail::listener(plan, site)]},
             "bootstrap_extensions": tail::extensions(),
         });
         parts.push((

@@ -159,3 +159,27 @@ fn a_version_is_told_what_it_can_do() {
         |v: &Value| v["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"].as_u64();
     assert_eq!((buffer(&old), buffer(&new)), (Some(72 * 1024 * 1024), Some(32 * 1024)));
 }
+
+#[test]
+fn what_is_hedged_costs_nothing_elsewhere() {
+    let yaml = |hedging: &str| {
+        format!(
+            "model_list:\n- model_name: m\n  litellm_params: {{model: openai/a, api_key: k}}\n- model_name: n\n  litellm_params: \
+             {{model: bedrock/anthropic.claude-3, aws_region_name: eu-west-1, aws_signer: envoy}}\n{hedging}"
+        )
+    };
+    let rendered = |hedging: &str, version: &str, role: Role| {
+        let plan = plan(&yaml(hedging));
+        let site = Site { version: version.parse().unwrap(), ..site(&plan, role) };
+        bootstrap(&plan, &site).to_string()
+    };
+    let on = "dragoman: {hedging: {first_token_after: 1.5}}\n";
+    let off = rendered("", "1.40", Role::Gateway);
+    assert!(!off.contains("hedge") && !off.contains("dragoman_tail_again"));
+    assert_eq!(rendered(on, "1.36", Role::Gateway), rendered("", "1.36", Role::Gateway));
+    assert_eq!(rendered(on, "1.40", Role::Inline), rendered("", "1.40", Role::Inline));
+    let hedged = rendered(on, "1.37", Role::Gateway);
+    // What Envoy's own filter signs is not the first of two.
+    assert_eq!(hedged.matches("_or_hedge\\\",").count(), 1, "{hedged}");
+    assert!(hedged.contains("first_token_ms\\\":1500"));
+}

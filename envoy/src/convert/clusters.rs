@@ -18,10 +18,21 @@ pub struct Place {
     pub name: String,
     /// The name of the cluster that has the tail behind this one.
     pub tailed: String,
+    /// The name of the cluster that has it behind this one for attempts beside each other.
+    pub hedged: String,
     /// Where it is; its path means nothing here.
     pub address: Address,
     /// What Envoy's own filter signs its requests for, where ours leaves that to it.
     pub signing: Option<Scope>,
+}
+
+impl Place {
+    /// Whether a second attempt may be made beside one that is made here. Where Envoy's own filter signs, it would sign both
+    /// for this address.
+    #[must_use]
+    pub const fn can_hedge(&self) -> bool {
+        self.signing.is_none()
+    }
 }
 
 /// The clusters that hold `targets`, each of which is told its own.
@@ -35,6 +46,7 @@ pub fn places(targets: &mut [Deployment]) -> Vec<Place> {
                 let name = fresh(&mut taken, &slug(&target.address.authority()));
                 places.push(Place {
                     tailed: fresh(&mut taken, &format!("{name}_or_tail")),
+                    hedged: fresh(&mut taken, &format!("{name}_or_hedge")),
                     name,
                     address: target.address.clone(),
                     signing: target.signing.clone(),

@@ -56,6 +56,7 @@ pub fn check(read: &Read, routes: &[Route], problems: &mut Problems) {
             problems.error(at, &format!("router_settings.{key}"), format!("has no class '{class}'{hint}"));
         }
     }
+    check_hedging(read, routes, problems);
     let (own, router) = (&read.config.litellm_settings, &read.config.router_settings);
     for (section, key, lists) in [
         ("litellm_settings", "fallbacks", &own.fallbacks),
@@ -73,6 +74,16 @@ pub fn check(read: &Read, routes: &[Route], problems: &mut Problems) {
     }
     missing(read, "litellm_settings", "default_fallbacks", own.default_fallbacks.iter(), routes, problems);
     missing(read, "router_settings", "default_fallbacks", router.default_fallbacks.iter(), routes, problems);
+}
+
+/// Reports a hedging that hedges nothing, and models in it that are nowhere.
+fn check_hedging(read: &Read, routes: &[Route], problems: &mut Problems) {
+    let Some(hedging) = &read.config.dragoman.hedging else { return };
+    if hedging.first_token_after.is_none() && hedging.reply_after.is_none() {
+        let at = read.node.place_of(&["dragoman", "hedging"]);
+        problems.error(at, "dragoman.hedging", "says no time: write first_token_after, reply_after, or both");
+    }
+    missing(read, "dragoman", "hedging", hedging.models.iter().flatten(), routes, problems);
 }
 
 fn missing<'a>(

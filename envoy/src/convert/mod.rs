@@ -18,7 +18,8 @@ mod vendor;
 use std::collections::BTreeMap;
 
 use dragoman_core::config::{
-    Address, CooldownConfig, CourseConfig, DEFAULT_MAX_BODY_BYTES, RoutingConfig, Setting, TargetConfig,
+    Address, CooldownConfig, CourseConfig, DEFAULT_MAX_BODY_BYTES, HedgeConfig, RoutingConfig, Setting,
+    TargetConfig,
 };
 use dragoman_core::provider::auth::aws::Scope;
 
@@ -194,6 +195,12 @@ fn longest(targets: &[Deployment], usual: u64) -> u64 {
 }
 
 impl Plan {
+    /// Whether any route has a second target asked beside the first.
+    #[must_use]
+    pub fn hedges(&self) -> bool {
+        self.routes.iter().any(|route| route.hedge != HedgeConfig::default())
+    }
+
     /// The longest time that any target may take, in milliseconds.
     #[must_use]
     pub fn longest_ms(&self) -> u64 {

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dragoman_core::config::StickyKey;
+use dragoman_core::config::{HedgeConfig, StickyKey};
 
-use super::{Deployment, Share, routing};
+use super::{Deployment, Share, milliseconds, routing};
 use crate::check::{Problems, Read, meant};
 use crate::litellm::{Alias, DryRun};
 
@@ -17,6 +17,8 @@ pub struct Route {
     pub hidden: bool,
     /// What keeps requests on one target, where that isn't as on other routes.
     pub sticky: Option<Vec<StickyKey>>,
+    /// When a second target is asked beside the first.
+    pub hedge: HedgeConfig,
     /// What can be tried.
     pub choices: Vec<Choice>,
 }
@@ -60,6 +62,7 @@ pub fn routes(read: &Read, names: &[String], targets: &[Deployment], problems: &
                 name: name.to_owned(),
                 hidden,
                 sticky: routing::sticky(name, read, problems),
+                hedge: hedge(name, read),
             }
         })
         .collect()
@@ -92,6 +95,16 @@ pub fn dry_run(
         problems.error(at, &path.join("."), says);
     }
     Some(named)
+}
+
+/// When a second target is asked beside the first on the route `name`.
+fn hedge(name: &str, read: &Read) -> HedgeConfig {
+    let said = read.config.dragoman.hedging.as_ref();
+    let said = said.filter(|said| said.models.as_ref().is_none_or(|models| models.iter().any(|m| m == name)));
+    said.map_or_else(HedgeConfig::default, |said| HedgeConfig {
+        first_token_ms: said.first_token_after.map(milliseconds),
+        reply_ms: said.reply_after.map(milliseconds),
+    })
 }
 
 /// LiteLLM lets clients name a deployment by its `provider/model`, too: such a name stands for all of those.

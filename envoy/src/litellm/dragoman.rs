@@ -21,6 +21,9 @@ pub struct Dragoman {
     /// known model. Clients' keys are not judged and go with them, but for the `master_key`: there the target's `api_key` takes
     /// its place. With a list, requests wait until their body has come. Not with `aws_signer: envoy`.
     pub dry_run: Option<DryRun>,
+    /// When a second target is asked beside the first, without giving it up: the first token, or the whole reply, that comes
+    /// first wins, and the other request is broken off. What it has used until then is counted. Needs Envoy 1.37.
+    pub hedging: Option<Hedging>,
     /// Where a line for every request goes.
     pub access_log: AccessLog,
     /// Where a span for every request, and one for each of its attempts, goes.
@@ -37,6 +40,24 @@ pub enum DryRun {
     All(bool),
     /// Those for these models, by the names that clients say.
     Of(Vec<String>),
+}
+
+/// When a second target is asked beside the first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hedging {
+    /// How long a stream's first token may take, in seconds, before a second target is asked: another one of the model's, or
+    /// the same again where there is no other. Streams are never hedged when absent.
+    #[serde(default)]
+    #[schemars(range(min = 0.01, max = 86400))]
+    pub first_token_after: Option<f64>,
+    /// The same for requests that don't stream, by the time of their whole reply. Those are never hedged when absent.
+    #[serde(default)]
+    #[schemars(range(min = 0.01, max = 86400))]
+    pub reply_after: Option<f64>,
+    /// The models that it holds for, by their `model_name` or alias; all when absent.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
 }
 
 /// Where a line for every request goes.

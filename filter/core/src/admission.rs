@@ -144,6 +144,8 @@ pub struct Plan<'g> {
     pub retries: Option<u32>,
     /// Whether no other target can answer, so that none may be tried.
     pub pinned: bool,
+    /// How long the target may say nothing before another is asked beside it, in milliseconds; never when absent.
+    pub hedge_ms: Option<u64>,
 }
 
 impl Reply {
@@ -409,16 +411,22 @@ impl Gateway {
         judge(request, chat.as_ref(), &Target::serving(target, model))?;
         let own = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
         let timeout_ms = asked.stream_timeout_ms.filter(|_| stream).or(asked.timeout_ms).or(own);
+        let hedge = if stream { route.hedge.first_token_ms } else { route.hedge.reply_ms };
+        let limit_ms = timeout_ms.unwrap_or_else(|| self.policy.timeout_ms());
+        let beside =
+            pinned.is_none() && !choice.hedged.is_empty() && request.endpoint != Endpoint::CountTokens;
+        let hedge_ms = hedge.filter(|after| beside && *after < limit_ms);
         Ok(Plan {
             target: choice.target,
             targets: if pinned.is_some() { 1 } else { route.choices.len() },
-            cluster: &choice.cluster,
+            cluster: if hedge_ms.is_some() { &choice.hedged } else { &choice.cluster },
             route: &route.name,
             choice,
             stream,
             timeout_ms,
             retries: asked.retries.or(choice.retries),
             pinned: pinned.is_some(),
+            hedge_ms,
         })
     }
 }

@@ -24,8 +24,8 @@ use address::{fill, settings_in_query, whole_base};
 pub use course::{CourseConfig, DEFAULT_FALLBACKS, DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Stands};
 use routing::is_default;
 pub use routing::{
-    CooldownConfig, MemberConfig, MirrorConfig, RouteConfig, RouteTargetConfig, RoutingConfig, StickyKey,
-    Strategy, TagMatch,
+    CooldownConfig, HedgeConfig, MemberConfig, MirrorConfig, RouteConfig, RouteTargetConfig, RoutingConfig,
+    StickyKey, Strategy, TagMatch,
 };
 
 /// The largest request body that is accepted unless the config says otherwise, in bytes.

@@ -81,6 +81,11 @@
 //!   then known. What tells nothing (a reset, silence) Envoy itself tries again, on a tail that only carries the decision.
 //! * **On Envoy 1.36 a failure is judged by its status alone**: there a held error head that is turned away breaks the
 //!   client's connection, so what only a body tells (a window that is too small, a policy, a first event) is passed on.
+//! * **A second attempt beside the first goes by way of the tail**: Envoy's hedge policy begins it at the next member of the
+//!   cluster, which is the tail. The filter, which knows that the first still runs, makes a native request for a target of its
+//!   choice there, and the tail passes it on to that target's address. The gateway asks for all this in headers, so that a
+//!   request that isn't hedged is none the wiser. Envoy 1.40 crashes when it drops a held reply that it would try again
+//!   while another attempt runs: so a failure is kept back instead, and one of what was kept carries out what follows.
 //! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is
 //!   then retried hangs the request.
 

@@ -9,7 +9,7 @@ use dragoman_core::route::Moment;
 
 use super::{Before, Stream};
 use crate::ledger::{self, Legacy};
-use crate::{host, state};
+use crate::{hedge, host, state};
 
 /// What one stream of a request leaves for the next, beside its entry.
 struct Left {
@@ -49,7 +49,8 @@ impl Stream {
         let (true, Some(endpoint), Some(admitted)) = (anew, self.endpoint, &self.admitted) else {
             return false;
         };
-        let Some(entry) = ledger::close(self.id) else { return false };
+        let Some(mut entry) = ledger::close(self.id) else { return false };
+        hedge::leave(&mut entry);
         if let Some(begun) = admitted.begun {
             state::leave(begun, host::now() / 1_000_000);
         }
@@ -70,19 +71,27 @@ pub fn plan<'g>(
     course: &mut Course,
     wishes: &HeadWishes,
 ) -> Result<Plan<'g>, Error> {
+    course.find(|course| next(gateway, request, course, wishes))
+}
+
+/// Where an attempt of the model whose turn it is goes next.
+pub fn next<'g>(
+    gateway: &'g Gateway,
+    request: &Request,
+    course: &mut Course,
+    wishes: &HeadWishes,
+) -> Result<Plan<'g>, Error> {
     let (now_ms, stream) = (host::now() / 1_000_000, request.stream());
-    course.find(|course| {
-        let world = World {
-            moment: Moment { now_ms, random: host::random() },
-            look: &|route| state::look(gateway, route, stream, now_ms),
-        };
-        let before = (course.wishes(), course.tried());
-        let plan = gateway.body(request, course.model(), before, wishes, &world)?;
-        if plan.pinned {
-            course.stays();
-        }
-        let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-        course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
-        Ok(plan)
-    })
+    let world = World {
+        moment: Moment { now_ms, random: host::random() },
+        look: &|route| state::look(gateway, route, stream, now_ms),
+    };
+    let before = (course.wishes(), course.tried());
+    let plan = gateway.body(request, course.model(), before, wishes, &world)?;
+    if plan.pinned {
+        course.stays();
+    }
+    let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
+    course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
+    Ok(plan)
 }

@@ -39,6 +39,7 @@ impl Gateway {
             timeout_ms: choice.timeout_ms,
             retries: None,
             pinned: true,
+            hedge_ms: None,
         })
     }
 

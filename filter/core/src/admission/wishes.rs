@@ -26,7 +26,7 @@ pub(super) struct Honoured {
 }
 
 /// What a request's head wishes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct HeadWishes {
     tags: Vec<String>,
     /// For each key of the config and its routes.

@@ -99,6 +99,21 @@ pub struct RouteConfig {
     /// What keeps requests on one target, where that isn't as on other routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Vec<StickyKey>>,
+    /// When a second target is asked beside the first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hedge: HedgeConfig,
+}
+
+/// How long the first target may say nothing before a second is asked beside it, in milliseconds; never when absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HedgeConfig {
+    /// Until a stream's first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    /// Until a whole reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_ms: Option<u64>,
 }
 
 /// A target of a route.
@@ -109,6 +124,9 @@ pub struct RouteTargetConfig {
     pub target: String,
     /// The cluster that tries this target first.
     pub cluster: String,
+    /// The cluster that tries it first where a second target may be asked beside it; empty where none may.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hedged: String,
     /// Its share of the requests, relative to the other targets of its tier.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u64,

@@ -140,6 +140,17 @@ impl Course {
         self.wishes.no_fallbacks = true;
     }
 
+    /// How long the attempt that was begun last may take, in milliseconds.
+    #[must_use]
+    pub const fn timeout_ms(&self) -> u64 {
+        self.timeout_ms
+    }
+
+    /// An attempt has failed while another one may still answer.
+    pub fn lost(&mut self, error: &Error) {
+        self.last = Some(error.clone());
+    }
+
     /// The same target is tried again, without another choice.
     pub const fn goes_again(&mut self) {
         self.attempts += 1;

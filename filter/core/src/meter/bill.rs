@@ -25,14 +25,15 @@ impl Bill {
     /// The bill of an attempt; `None` when the provider did nothing that it bills.
     ///
     /// A provider's counts hold when its reply is complete. A stream that was dropped or cut has told the prompt's tokens
-    /// at most; what it has generated is estimated by its text.
+    /// at most; what it has generated is estimated by its text. One that was broken off for another's sake has read its prompt.
     #[must_use]
     pub fn of(tried: &Tried, info: Option<&ModelInfo>) -> Option<Self> {
         if tried.free {
             return None;
         }
         let seen = &tried.seen;
-        let complete = seen.finish.is_some() || (tried.ended.is_some() && tried.failure.is_none());
+        let ended = tried.ended.is_some() && tried.failure.is_none() && !tried.abandoned;
+        let complete = seen.finish.is_some() || ended;
         let (usage, estimated) = match seen.usage {
             Some(usage) if complete => (usage, false),
             Some(usage) => {
@@ -41,7 +42,7 @@ impl Bill {
                 (Usage { input, output, ..usage }, true)
             }
             // An error, or nothing at all.
-            None if !(200..300).contains(&tried.status) => return None,
+            None if !(200..300).contains(&tried.status) && !tried.abandoned => return None,
             None if tried.failure.is_some() && seen.output_bytes == 0 => return None,
             None => {
                 let output = seen.output_bytes.div_ceil(BYTES_PER_TOKEN);
@@ -136,6 +137,16 @@ mod tests {
         assert_eq!(billed(&free), None);
         let nothing = Tried { status: 0, ..tried(Seen::default(), None, false) };
         assert_eq!(billed(&nothing), None);
+    }
+
+    #[test]
+    fn what_was_broken_off_for_anothers_sake_has_read_its_prompt() {
+        let abandoned = Tried { status: 0, abandoned: true, ..tried(Seen::default(), None, true) };
+        let bill = billed(&abandoned).unwrap();
+        assert_eq!((bill.usage.input, bill.usage.output, bill.estimated), (50, 0, true));
+        let told = Seen { usage: counted(10, 1), ..Seen::default() };
+        let bill = billed(&Tried { abandoned: true, ..tried(told, None, true) }).unwrap();
+        assert_eq!((bill.usage.input, bill.usage.output, bill.estimated), (10, 1, true));
     }
 
     #[test]

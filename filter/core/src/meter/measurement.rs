@@ -21,13 +21,15 @@ pub struct Measurement<'m> {
     pub target: &'m Rc<Target>,
     /// Every attempt, in order; long chains are cut.
     pub attempts: &'m [Tried],
+    /// The place among them of the one that answered, else of the last.
+    pub answered: usize,
     /// What each of them is billed by its provider.
     pub bills: &'m [Option<Bill>],
     /// The status that the client got; 0 when it went away before one.
     pub status: u16,
     /// Why the request failed, if it did.
     pub failure: Option<Kind>,
-    /// What the last attempt used.
+    /// What that attempt used.
     pub usage: Option<Usage>,
     /// Whether a part of the usage is estimated, as the provider didn't tell.
     pub estimated: bool,
@@ -43,10 +45,10 @@ pub struct Measurement<'m> {
 }
 
 impl Measurement<'_> {
-    /// The last attempt, which answered the client.
+    /// The attempt that answered the client, else the last.
     #[must_use]
     pub fn last(&self) -> Option<&Tried> {
-        self.attempts.last()
+        self.attempts.get(self.answered)
     }
 
     /// How long a stream took for each token behind its first.

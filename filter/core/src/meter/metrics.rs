@@ -106,8 +106,9 @@ pub const METRICS: &[Row] = &[
         ..row(
             Metric::Attempts,
             "attempts",
-            ("class", REASONS + 1),
-            "Attempts at a target, by class of error; `ok` for those that failed in nothing.",
+            ("class", REASONS + 2),
+            "Attempts at a target, by class of error; `ok` for those that failed in nothing, `abandoned` for those that were \
+             broken off because another one, begun beside them, answered first.",
         )
     },
     row(

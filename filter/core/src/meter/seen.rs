@@ -63,6 +63,10 @@ pub struct Tried {
     pub failure: Option<Kind>,
     /// Its answer, where that is captured. The attempt gathers it here: a client that goes away is settled before it.
     pub captured: Option<Rc<RefCell<Captured>>>,
+    /// Whether it was begun beside another one that had not failed.
+    pub beside: bool,
+    /// Whether it was broken off because another one answered first.
+    pub abandoned: bool,
 }
 
 impl Tried {
@@ -88,6 +92,8 @@ impl Tried {
             seen: Seen::default(),
             failure: None,
             captured: None,
+            beside: false,
+            abandoned: false,
         }
     }
 }

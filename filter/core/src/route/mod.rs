@@ -12,7 +12,7 @@ pub mod tags;
 use self::health::Rules;
 pub use self::names::Routes;
 pub use self::strategy::{Moment, Nobody, Rule, Standing, Wishes, choose, part_of};
-use crate::config::{MirrorConfig, StickyKey};
+use crate::config::{HedgeConfig, MirrorConfig, StickyKey};
 
 /// A model name and its targets.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Route {
     pub choices: Vec<Choice>,
     /// What keeps requests on one target, where that isn't as on other routes.
     pub sticky: Option<Vec<StickyKey>>,
+    /// When a second target is asked beside the first.
+    pub hedge: HedgeConfig,
 }
 
 /// A target as the first choice of a route.
@@ -36,6 +38,8 @@ pub struct Choice {
     pub hash: u64,
     /// The cluster that tries it first.
     pub cluster: String,
+    /// The cluster that does so where a second target may be asked beside it; empty where none may.
+    pub hedged: String,
     /// Its share of the requests, among its tier's.
     pub weight: u64,
     /// Its tier: the lowest is tried first.

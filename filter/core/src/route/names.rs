@@ -46,6 +46,7 @@ impl Routes {
                     target: place,
                     hash: sticky::hash(raw.target.as_bytes()),
                     cluster: raw.cluster,
+                    hedged: raw.hedged,
                     weight: raw.weight,
                     timeout_ms: raw.timeout_ms,
                     stream_timeout_ms: raw.stream_timeout_ms,
@@ -74,7 +75,8 @@ impl Routes {
                     }
                 }
             }
-            routes.all.push(Route { name: route.name, hidden: route.hidden, choices, sticky: route.sticky });
+            let RouteConfig { name, hidden, sticky, hedge, .. } = route;
+            routes.all.push(Route { name, hidden, choices, sticky, hedge });
         }
         routes.wild.sort_by_key(|(head, tail, _)| std::cmp::Reverse(head.len() + tail.len()));
         Ok(routes)
@@ -154,7 +156,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RouteTargetConfig;
+    use crate::config::{HedgeConfig, RouteTargetConfig};
 
     fn targets() -> Vec<std::rc::Rc<Target>> {
         let target = |id: &str| {
@@ -173,6 +175,7 @@ mod tests {
             name: (*name).into(),
             hidden: false,
             sticky: None,
+            hedge: HedgeConfig::default(),
             targets: members.iter().map(choice).collect(),
         });
         Routes::check(raw.collect(), &targets(), &CooldownConfig::default()).unwrap()
