@@ -237,7 +237,13 @@ mod tests {
             token_part: part_of(Some(1000 * (1 + at as u64))),
             ..Choice::default()
         });
-        Route { name: "r".to_owned(), hidden: false, choices: choices.collect(), sticky: None }
+        Route {
+            name: "r".to_owned(),
+            hidden: false,
+            choices: choices.collect(),
+            sticky: None,
+            hedge: crate::config::HedgeConfig::default(),
+        }
     }
 
     fn even(count: usize) -> Route {
