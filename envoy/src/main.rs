@@ -366,11 +366,6 @@ fn caveats(plan: &Plan, version: Version) {
             "dragoman: warning: Envoy {version} asks no second target beside the first: dragoman.hedging needs 1.37 or later"
         );
     }
-    if plan.hedges() && matches!(role, RoleName::Inline) {
-        eprintln!(
-            "dragoman: warning: the inline role asks no second target beside the first: dragoman.hedging is without effect"
-        );
-    }
     let observe = &plan.observe;
     if !version.formats_tags() && (observe.traces.is_some() || observe.logs.as_ref().is_some_and(|l| !l.grpc))
     {
@@ -381,6 +376,11 @@ fn caveats(plan: &Plan, version: Version) {
 }
 
 fn site(plan: &Plan, place: &Place, version: Version, wasm: PathBuf, role: RoleName) -> Result<Site, String> {
+    if plan.hedges() && matches!(role, RoleName::Inline) {
+        eprintln!(
+            "dragoman: warning: the inline role asks no second target beside the first: dragoman.hedging is without effect"
+        );
+    }
     let roots = match &place.roots {
         Some(roots) => roots.clone(),
         None => binary::roots(plan.targets.iter().any(|target| target.address.tls))?,
