@@ -14,9 +14,9 @@ use dragoman_core::config::{AGAIN_HEADER, Target};
 use dragoman_core::course::Course;
 use dragoman_core::error::Error;
 use dragoman_core::meter::Tried;
-use hashbrown::HashMap;
 
 use crate::hedge::Hedge;
+use crate::table::Table;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
 /// A wasm memory never shrinks, so this bounds what a provider that is slow to connect to can cost.
@@ -96,7 +96,7 @@ pub struct Trace {
 }
 
 thread_local! {
-    static OPEN: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
+    static OPEN: RefCell<Table<Entry>> = RefCell::new(Table::new());
     static WAITING: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -115,7 +115,8 @@ impl Entry {
 
 /// Opens the entry of the gateway context `id`.
 pub fn open(id: u32, entry: Entry) {
-    OPEN.with_borrow_mut(|open| open.insert(id, entry));
+    let entry = Box::new(entry);
+    OPEN.with_borrow_mut(|open| open.insert(u64::from(id), entry));
 }
 
 /// Leaves the request for the first attempt, where there is room.
@@ -140,7 +141,13 @@ fn forget(request: &Request) {
 
 /// Reads or changes the entry, while it is open.
 pub fn with<T>(id: u32, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-    OPEN.with_borrow_mut(|open| open.get_mut(&id).map(change))
+    OPEN.with_borrow_mut(|open| find(open, id).map(change))
+}
+
+/// Not inlined: there are many who ask.
+#[inline(never)]
+fn find(open: &mut Table<Entry>, id: u32) -> Option<&mut Entry> {
+    open.get_mut(&u64::from(id)).map(AsMut::as_mut)
 }
 
 /// Begins an attempt at `target` at the time `now`, and gives its place for [`attempt`].
@@ -167,7 +174,7 @@ pub fn last_attempt<T>(id: u32, change: impl FnOnce(&mut Tried) -> T) -> Option<
 
 /// Closes the entry.
 pub fn close(id: u32) -> Option<Entry> {
-    let entry = OPEN.with_borrow_mut(|open| open.remove(&id))?;
+    let entry = OPEN.with_borrow_mut(|open| open.remove(&u64::from(id)))?;
     entry.request.iter().for_each(forget);
-    Some(entry)
+    Some(*entry)
 }

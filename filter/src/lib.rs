@@ -16,6 +16,7 @@ mod settle;
 mod silence;
 mod state;
 mod stats;
+mod table;
 mod token;
 mod turn;
 mod upstream;

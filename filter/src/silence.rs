@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use dragoman_core::client::Endpoint;
 use dragoman_core::error::{Error, Kind};
-use hashbrown::HashMap;
 
 use crate::exchange::refuse;
+use crate::table::Table;
 use crate::{host, ledger};
 
 /// How often is looked. An ended stream was silent for its limit and up to two of these.
@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// An attempt whose reply streams.
 struct Watched {
+    /// The attempt's own context.
+    context: u32,
     /// The gateway context whose stream this is, and the attempt's place in its entry.
     stream: u32,
     place: usize,
@@ -36,21 +38,21 @@ struct Watched {
 
 thread_local! {
     /// By the attempt's own context.
-    static WATCHED: RefCell<HashMap<u32, Watched>> = RefCell::new(HashMap::new());
+    static WATCHED: RefCell<Table<Watched>> = RefCell::new(Table::new());
 }
 
 /// Watches the attempt of `context`, which stands at `place` in its stream's entry, and may say nothing for `limit_ms`.
 pub fn watch(context: u32, (stream, place): (u32, usize), endpoint: Endpoint, limit_ms: u64) {
     let limit = limit_ms.saturating_mul(1_000_000);
-    let watched = Watched { stream, place, endpoint, limit, moved: true, held: false, since: 0 };
-    WATCHED.with_borrow_mut(|all| all.insert(context, watched));
+    let watched = Watched { context, stream, place, endpoint, limit, moved: true, held: false, since: 0 };
+    WATCHED.with_borrow_mut(|all| all.insert(u64::from(context), Box::new(watched)));
     host::tick_every(TICK);
 }
 
 /// The attempt has said something; `held` says that the client has seen nothing of it.
 pub fn moved(context: u32, held: bool) {
     WATCHED.with_borrow_mut(|all| {
-        if let Some(watched) = all.get_mut(&context) {
+        if let Some(watched) = all.get_mut(&u64::from(context)) {
             watched.moved = true;
             watched.held = held;
         }
@@ -59,26 +61,26 @@ pub fn moved(context: u32, held: bool) {
 
 /// The attempt is over.
 pub fn forget(context: u32) {
-    WATCHED.with_borrow_mut(|all| all.remove(&context));
+    WATCHED.with_borrow_mut(|all| all.remove(&u64::from(context)));
 }
 
 /// Ends the attempts that have been silent for too long.
 pub fn tick() {
-    if WATCHED.with_borrow(HashMap::is_empty) {
+    if WATCHED.with_borrow(Table::is_empty) {
         return;
     }
     host::tick_every(TICK);
     let now = host::now();
     let mut silent = Vec::new();
     WATCHED.with_borrow_mut(|all| {
-        all.retain(|context, watched| {
+        all.retain(|_, watched| {
             if std::mem::take(&mut watched.moved) {
                 watched.since = now;
             }
             let over = now.saturating_sub(watched.since) > watched.limit;
             if over {
                 silent.push((
-                    *context,
+                    watched.context,
                     watched.stream,
                     watched.place,
                     watched.held.then_some(watched.endpoint),

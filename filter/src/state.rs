@@ -6,6 +6,7 @@
 //! target that was ever asked.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use dragoman_core::admission::Gateway;
 use dragoman_core::config::{Strategy, Target};
@@ -18,6 +19,7 @@ use hashbrown::{HashMap, HashSet};
 use proxy_wasm::types::Bytes;
 
 use crate::host;
+use crate::table::Table;
 
 /// How old what a worker knows of cooldowns and latencies may be, in milliseconds.
 const STALE: u64 = 250;
@@ -31,7 +33,6 @@ const MAX_WAITING: usize = 1_024;
 const COOLING: &str = "dragoman.cooling";
 
 /// What the config says of a target.
-#[derive(Clone)]
 struct Known {
     id: String,
     /// The name of its gauge.
@@ -57,18 +58,18 @@ struct Sample {
 struct State {
     /// This worker's name.
     worker: u64,
-    known: HashMap<u64, Known>,
+    known: HashMap<u64, Rc<Known>>,
     /// Who is left alone, and until when.
     cooling: Vec<(u64, u64)>,
     cooling_read: u64,
     /// Gauges that say that a target is left alone.
     gauges: HashMap<u64, Option<u32>>,
     /// What this worker has counted and not handed over yet.
-    minutes: HashMap<u64, Minute>,
+    minutes: Table<Minute>,
     samples: Vec<Sample>,
     shared: u64,
     /// Latencies by group, and when they were read.
-    latencies: HashMap<u64, (u64, Latencies)>,
+    latencies: Table<(u64, Latencies)>,
 }
 
 thread_local! {
@@ -111,7 +112,7 @@ pub fn learn(gateway: &Gateway) {
                 strategy: gateway.rule.strategy,
                 alone: group.size == 1,
             };
-            state.known.insert(choice.hash, known);
+            state.known.insert(choice.hash, Rc::new(known));
         }
     });
 }
@@ -300,7 +301,7 @@ fn under_way(group: &Group, slot: usize, now_ms: u64, begins: bool) {
     });
 }
 
-fn known(id: &str) -> Option<Known> {
+fn known(id: &str) -> Option<Rc<Known>> {
     STATE.with_borrow(|state| state.known.get(&sticky::hash(id.as_bytes())).cloned())
 }
 
@@ -432,7 +433,7 @@ impl State {
     fn measured(&mut self, group: Group, slot: usize, of: Measured, now_ms: u64, microseconds: u64) {
         let second = now_ms / 1000;
         let mut first = true;
-        if let Some((_, latencies)) = self.latencies.get_mut(&group.key) {
+        if let Some((_, latencies)) = self.latencies.get_mut(&group.key).map(AsMut::as_mut) {
             first = latencies.of(slot, of, second, u64::MAX >> 1).is_none();
             latencies.add(slot, of, second, microseconds);
         }
@@ -446,7 +447,7 @@ impl State {
     }
 
     fn latencies(&mut self, group: &Group, now_ms: u64) -> &Latencies {
-        let fresh = || (now_ms, Latencies::read(&read(&latency_key(group)), group.size));
+        let fresh = || Box::new((now_ms, Latencies::read(&read(&latency_key(group)), group.size)));
         let kept = self.latencies.entry(group.key).or_insert_with(fresh);
         if now_ms >= kept.0 + STALE {
             *kept = fresh();

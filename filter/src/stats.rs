@@ -8,16 +8,16 @@ use std::cell::RefCell;
 
 use dragoman_core::config::Target;
 use dragoman_core::meter::{Bill, Measurement, Metric, Tried, Usage};
-use hashbrown::HashMap;
 
 use crate::host;
+use crate::table::Names;
 
 /// The series of one target on one route, defined when they are first counted; Envoy's number of each.
-type Series = HashMap<(Metric, &'static str), Option<u32>>;
+type Series = Vec<(Metric, &'static str, Option<u32>)>;
 
 thread_local! {
     /// By route and target: making a name for each count would cost as much as counting.
-    static SERIES: RefCell<HashMap<String, HashMap<String, Series>>> = RefCell::new(HashMap::new());
+    static SERIES: RefCell<Names<Names<Series>>> = RefCell::new(Names::new());
 }
 
 /// The series of one target on one route, open for counting.
@@ -92,9 +92,9 @@ fn count_apart(
     });
 }
 
-fn open<'p>(routes: &'p mut HashMap<String, Series>, route: &'p str, target: &'p Target) -> Page<'p> {
+fn open<'p>(routes: &'p mut Names<Series>, route: &'p str, target: &'p Target) -> Page<'p> {
     if !routes.contains_key(&target.id) {
-        routes.insert(target.id.clone(), Series::default());
+        routes.insert(target.id.clone(), Box::default());
     }
     let series = routes.entry_ref(&target.id).or_default();
     Page { series, route, target }
@@ -161,8 +161,13 @@ impl Page<'_> {
         define: impl FnOnce(&str) -> Option<u32>,
     ) -> Option<u32> {
         let Self { series, route, target } = self;
-        *series
-            .entry((metric, value))
-            .or_insert_with(|| define(&metric.series(route, target.provider.name, &target.model, value)))
+        // A few dozen at most.
+        let known = series.iter().find(|(of, with, _)| (*of, *with) == (metric, value));
+        if let Some((.., id)) = known {
+            return *id;
+        }
+        let id = define(&metric.series(route, target.provider.name, &target.model, value));
+        series.push((metric, value, id));
+        id
     }
 }

@@ -25,7 +25,7 @@ const MAX_TARGETS: usize = 20_000;
 
 thread_local! {
     /// Targets by their JSON, as endpoints carry it: parsing it for every attempt would cost more than the request.
-    static TARGETS: RefCell<HashMap<Bytes, Rc<Target>>> = RefCell::new(HashMap::new());
+    static TARGETS: RefCell<HashMap<String, Rc<Target>>> = RefCell::new(HashMap::new());
 }
 
 /// What attempts may do, by the plugin's configuration.
@@ -177,10 +177,12 @@ pub fn target_of_host() -> Result<Rc<Target>, Error> {
     let json = host_says("target")
         .ok_or_else(|| Error::config("the endpoint has no target in its metadata (dragoman.target)"))?;
     TARGETS.with_borrow_mut(|targets| {
-        if let Some(target) = targets.get(&json) {
+        let text =
+            String::from_utf8(json).map_err(|_| Error::config("the endpoint's target is not UTF-8"))?;
+        if let Some(target) = targets.get(&text) {
             return Ok(Rc::clone(target));
         }
-        let target = dragoman_config::target(&json)
+        let target = dragoman_config::target(text.as_bytes())
             .map_err(|invalid| invalid.to_string())
             .and_then(Target::check)
             .map_err(|why| Error::config(format!("the endpoint's target: {why}")))?;
@@ -188,7 +190,7 @@ pub fn target_of_host() -> Result<Rc<Target>, Error> {
         if targets.len() >= MAX_TARGETS {
             targets.clear();
         }
-        targets.insert(json, Rc::clone(&target));
+        targets.insert(text, Rc::clone(&target));
         Ok(target)
     })
 }

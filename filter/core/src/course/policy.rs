@@ -81,7 +81,8 @@ pub(super) const fn passes(kind: Kind) -> bool {
 pub struct Policy {
     retries: u32,
     by_class: Retries,
-    by_model: HashMap<String, Retries>,
+    /// In boxes, as then this is one more of the tables that the wasm has already.
+    by_model: HashMap<String, Box<Retries>>,
     /// The least time before the same target is asked again, in milliseconds.
     pub(super) retry_after_ms: u64,
     /// How long a request may take unless it or its target says otherwise, in milliseconds.
@@ -105,7 +106,7 @@ impl Policy {
             retries: raw.retries.min(MOST_RETRIES),
             by_class: Retries::check(&raw.retry_policy)?,
             by_model: by_model
-                .map(|(model, policy)| Ok((model.clone(), Retries::check(policy)?)))
+                .map(|(model, policy)| Ok((model.clone(), Box::new(Retries::check(policy)?))))
                 .collect::<Result<_, String>>()?,
             retry_after_ms: raw.retry_after_ms,
             timeout_ms: raw.timeout_ms,

@@ -29,10 +29,11 @@ impl Routes {
         targets: &[std::rc::Rc<Target>],
         cooldown: &CooldownConfig,
     ) -> Result<Self, String> {
-        let places: HashMap<&str, usize> =
-            targets.iter().enumerate().map(|(place, target)| (target.id.as_str(), place)).collect();
+        // With keys of its own it is one more of the tables that the wasm has already.
+        let places: HashMap<String, usize> =
+            targets.iter().enumerate().map(|(place, target)| (target.id.clone(), place)).collect();
         let mut routes = Self::default();
-        let mut seats: HashMap<usize, Seat> = HashMap::new();
+        let mut seats: Vec<Option<Seat>> = vec![None; targets.len()];
         for route in raw {
             let mut choices = Vec::with_capacity(route.targets.len());
             for raw in route.targets {
@@ -83,11 +84,12 @@ impl Routes {
     }
 
     /// Gives targets that no earlier route has a seat in a group of their own: an alias shares the seats of its model.
-    fn seat(&mut self, choices: &mut [Choice], seats: &mut HashMap<usize, Seat>) {
+    fn seat(&mut self, choices: &mut [Choice], seats: &mut [Option<Seat>]) {
         let group = self.groups.len();
         let mut fresh = Vec::new();
         for choice in choices {
-            choice.seat = *seats.entry(choice.target).or_insert_with(|| {
+            let Some(seat) = seats.get_mut(choice.target) else { continue };
+            choice.seat = *seat.get_or_insert_with(|| {
                 fresh.push(choice.hash);
                 Seat { group, slot: fresh.len() - 1 }
             });
