@@ -6,6 +6,7 @@ looked at, not the product's code.
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 
@@ -359,10 +360,10 @@ def test_fact_20_what_no_reply_announces_is_tried_again_on_a_tail_whose_reply_is
 WON = b"HTTP/1.1 200 Fine\r\ncontent-length: 4\r\n\r\nfine"
 
 
-def hedging(providers: tuple[Scripted, ...], words: str = "up") -> Envoy:
+def hedging(providers: tuple[Scripted, ...], words: str = "up", on: str = "reset,connect-failure") -> Envoy:
     """Attempts walk three addresses."""
     names = ["one", "two", "three"]
-    policy = retries("reset,connect-failure", walk=True)
+    policy = retries(on, walk=True)
     members = [cluster(name, each.port, target=name) for name, each in zip(names, providers, strict=True)]
     return Envoy(bootstrap([probe("gate hedge")], [aggregate("all", names, [probe(words)]), *members], policy))
 
@@ -433,3 +434,44 @@ def test_fact_23_an_attempt_that_a_filter_holds_back_can_be_woken_when_the_other
         assert hedged(envoy) == (200, "fine")
         waiter.join()
     assert requests(providers) == [1, 1, 0]
+
+
+def test_fact_24_of_a_held_reply_that_is_dropped_while_others_run_the_body_goes_on(providers):
+    first, second, third = providers
+    begun, lost = threading.Event(), threading.Event()
+    body = b'{"error": "overloaded_error"}'
+    first.then(raw_reply(Until(begun), b"HTTP/1.1 200 Fine\r\ncontent-length: %d\r\n\r\n" % len(body), body))
+    second.then(raw_reply(Until(lost), WON))
+    third.then(raw_reply(STALL))
+
+    def follow() -> None:
+        second.wait_for_requests(1)
+        begun.set()
+        # At the second's own timeout: by then the first has failed.
+        third.wait_for_requests(1)
+        lost.set()
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    with hedging(providers, "up judge", "reset,5xx") as envoy:
+        # The client gets a body that no head announces.
+        with pytest.raises(httpx.RemoteProtocolError, match="illegal status line"):
+            hedged(envoy)
+        follower.join()
+    assert requests(providers) == [1, 1, 1]
+
+
+def test_fact_25_an_attempt_that_waits_may_not_answer_while_envoy_ends_another_one(providers):
+    first, second, third = providers
+    begun = threading.Event()
+    first.then(raw_reply(Until(begun), RESET))
+    third.then(raw_reply(STALL))
+    with hedging(providers, "up park:two wake tell watch-end") as envoy:
+        waiter = threading.Thread(target=lambda: envoy.wait_for_log("up on_http_request_headers", 2) and begun.set())
+        waiter.start()
+        with pytest.raises(httpx.HTTPError):
+            hedged(envoy)
+        waiter.join()
+        # It crashes. What is to be said to the client waits for the next tick.
+        assert envoy.stop() == -signal.SIGSEGV
+    assert second.requests == []

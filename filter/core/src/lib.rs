@@ -84,8 +84,10 @@
 //! * **A second attempt beside the first goes by way of the tail**: Envoy's hedge policy begins it at the next member of the
 //!   cluster, which is the tail. The filter, which knows that the first still runs, makes a native request for a target of its
 //!   choice there, and the tail passes it on to that target's address. The gateway asks for all this in headers, so that a
-//!   request that isn't hedged is none the wiser. Envoy 1.40 crashes when it drops a held reply that it would try again
-//!   while another attempt runs: so a failure is kept back instead, and one of what was kept carries out what follows.
+//!   request that isn't hedged is none the wiser. Of two things that Envoy can't do, each pinned as a fact in
+//!   `integration/test_envoy_facts.py`: when it drops a held reply that it would try again while another attempt runs, that
+//!   reply's body goes to the client without a head (it was seen to crash, too); so a failure is kept back instead, and one of them
+//!   carries out what follows. And it crashes when one attempt answers while it ends another; so that waits for a tick.
 //! * **A head may be held only from Envoy 1.37 on** ([`config::PluginConfig::hold_heads`]): on 1.36 a held reply that is
 //!   then retried hangs the request.
 

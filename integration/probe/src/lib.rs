@@ -139,7 +139,11 @@ impl Context for Stream {
             && PARKED.get() != 0
             && hostcalls::set_effective_context(PARKED.take()).is_ok()
         {
-            let _ = hostcalls::resume_http_request();
+            if self.does("tell") {
+                let _ = hostcalls::send_http_response(503, vec![("x-probe-told", "yes")], Some(b"told"));
+            } else {
+                let _ = hostcalls::resume_http_request();
+            }
         }
         true
     }
