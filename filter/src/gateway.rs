@@ -2,13 +2,14 @@
 
 pub mod anew;
 mod kept;
+mod router;
 
 use std::rc::Rc;
 
-use dragoman_core::admission::{Gateway, HeadWishes, Named, Plan, Reply, RequestHead, Verdict};
+use dragoman_core::admission::{Gateway, HeadWishes, Named, Reply, RequestHead, Verdict};
 use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
-use dragoman_core::config::{CLUSTER_HEADER, MIRROR_FOR_HEADER, MIRROR_HEADER, Target};
+use dragoman_core::config::Target;
 use dragoman_core::course::{Course, Wishes};
 use dragoman_core::error::{Error, Kind, Said};
 use dragoman_core::meter::dollars;
@@ -19,6 +20,7 @@ use proxy_wasm::types::Action;
 
 pub use self::anew::next;
 use self::anew::plan;
+pub use self::router::ATTEMPT_TIMEOUT;
 use crate::exchange::{Exchange, Wanted, kept, refuse};
 use crate::hedge::{self, Hedge};
 use crate::host::{self, Half};
@@ -31,17 +33,6 @@ use crate::state;
 /// The filter state by which the gateway hands a stream over to its attempts.
 const HANDOVER: &str = "dragoman.stream";
 const HANDOVER_STATE: &str = "wasm.dragoman.stream";
-
-/// By this header Envoy's router is told how long an attempt may take until its reply's head goes to the client.
-/// <https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter>
-pub const ATTEMPT_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
-
-/// By this one, how often it may try again, where the request or its target says so.
-const MAX_RETRIES: &str = "x-envoy-max-retries";
-
-/// By this one, that its limit on an attempt begins another beside it.
-/// <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/http/http_routing#request-hedging>
-const HEDGE: &str = "x-envoy-hedge-on-per-try-timeout";
 
 /// How often was tried, in LiteLLM's words.
 const RETRIES_HEADER: &str = "x-litellm-attempted-retries";
@@ -231,9 +222,9 @@ impl Stream {
             Handover { endpoint: Some(endpoint), stream: self.id }.write();
         }
         if !self.inline {
-            copy(&plan, endpoint, first);
+            router::copy(&plan, endpoint, first);
         }
-        send(&plan, self.inline);
+        router::send(&plan, self.inline);
         Ok(Action::Continue)
     }
 
@@ -435,45 +426,12 @@ pub fn course(
     Ok((asked, Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms)))
 }
 
-/// Tells Envoy's router who gets a copy of the request. It is made once: a request that begins anew has had its own, and the
-/// headers that asked for it are still there. What only its own target can answer is not copied.
-fn copy(plan: &Plan<'_>, endpoint: Endpoint, first: bool) {
-    let copied = if first && !plan.pinned && endpoint != Endpoint::CountTokens {
-        plan.choice.copied_to(host::random())
-    } else {
-        None
-    };
-    if copied.is_some() || !first {
-        host::set_header(Half::Request, MIRROR_HEADER, copied);
-        host::set_header(Half::Request, MIRROR_FOR_HEADER, copied.map(|_| endpoint.name()));
-    }
-}
-
 /// Tells the client of the gateway context `id` how often was tried.
 pub fn tell_counts(id: u32) {
     let counts = ledger::with(id, |entry| entry.course.as_ref().map(Course::counts)).flatten();
     if let Some((retries, fallbacks)) = counts {
         host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
         host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
-    }
-}
-
-/// Tells Envoy's router what to do with an admitted request.
-fn send(plan: &Plan<'_>, inline: bool) {
-    if let Some(after) = plan.hedge_ms.filter(|_| !inline) {
-        host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&after.to_string()));
-        host::set_header(Half::Request, HEDGE, Some("true"));
-        host::set_header(Half::Request, MAX_RETRIES, Some(hedge::MORE_ATTEMPTS));
-    } else if let Some(timeout) = plan.timeout_ms {
-        host::set_header(Half::Request, ATTEMPT_TIMEOUT, Some(&timeout.to_string()));
-    }
-    // Elsewhere the course counts.
-    if let Some(retries) = if plan.pinned { Some(0) } else { plan.retries }.filter(|_| inline) {
-        host::set_header(Half::Request, MAX_RETRIES, Some(&retries.to_string()));
-    }
-    if !plan.cluster.is_empty() {
-        // Last, as it clears the route that Envoy has found so far.
-        host::set_header(Half::Request, CLUSTER_HEADER, Some(plan.cluster));
     }
 }
 

@@ -8,7 +8,7 @@ use dragoman_core::client::responses::Stored;
 use dragoman_core::error::Error;
 use proxy_wasm::types::Action;
 
-use super::{Admitted, Handover, Stream, send};
+use super::{Admitted, Handover, Stream, router};
 use crate::exchange::{Circumstances, Exchange, Wanted, refuse};
 use crate::ledger::{self, Entry};
 use crate::{observe, state};
@@ -40,7 +40,7 @@ impl Stream {
             ledger::with(self.id, |entry| entry.stored = Some(stored));
             Handover { endpoint: Some(Endpoint::Stored), stream: self.id }.write();
         }
-        send(&plan, self.inline);
+        router::send(&plan, self.inline);
         Ok(Action::Continue)
     }
 
