@@ -26,6 +26,7 @@ const REST: &str = "
 A complete reply is counted by what its provider tells, each number once, however often it is repeated.
 A stream that its client drops or that is cut, and a reply whose provider tells no usage, is counted by what was seen: the prompt as the provider told it, else by the request's length; the output by its text, four bytes a token.
 Such a reply is in `estimated` too.
+Of several prompts that are asked for one after the other (`/v1/completions` of a provider that only chats), each counts as a request.
 An attempt that failed counts where its provider has told tokens, for that provider, whoever answered in the end.
 
 ## Prices

@@ -89,6 +89,8 @@ pub struct Exchange {
     hedged: bool,
     /// The reply goes nowhere, or carries out what follows.
     kept: bool,
+    /// It is the answer to one prompt of several.
+    several: bool,
 }
 
 impl Exchange {
@@ -160,6 +162,7 @@ impl Exchange {
             turned: false,
             hedged: hedged.unwrap_or(false),
             kept: false,
+            several: false,
         })
     }
 
@@ -170,7 +173,13 @@ impl Exchange {
 
     /// The reply's head has come.
     pub fn response_headers(&mut self, end: bool) -> Action {
-        let headers = host::headers(Half::Response);
+        let mut headers = host::headers(Half::Response);
+        self.several = ledger::with(self.stream, |entry| entry.several.is_some()).unwrap_or_default();
+        let length = headers.iter_mut().find(|(name, _)| self.several && name == "content-length");
+        if let Some((_, length)) = length {
+            // A reply that is turned away before its end takes its connection with it, which the next prompt can use.
+            length.clear();
+        }
         let status =
             headers.iter().find(|(name, _)| name == ":status").and_then(|(_, status)| status.parse().ok());
         let status = status.unwrap_or(502);
@@ -277,7 +286,13 @@ impl Exchange {
         }
         let bytes = host::body(Half::Response, size);
         let mut step = self.attempt.body(&bytes, end);
-        if step.release.is_some()
+        if self.several && step.release.is_some() && self.attempt.failure().is_none() {
+            let reply = step.bytes.as_deref().unwrap_or(&bytes);
+            match turn::answered(self.stream, reply, self.attempt.seen().usage) {
+                Ok((said, turned)) => (step, self.turned) = (said, turned),
+                Err(error) => step = self.attempt.fail(error),
+            }
+        } else if step.release.is_some()
             && let Some(error) = self.attempt.failure()
         {
             let turned = if self.hold_heads {

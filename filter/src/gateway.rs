@@ -7,6 +7,7 @@ mod router;
 use std::rc::Rc;
 
 use dragoman_core::admission::{Gateway, HeadWishes, Named, Reply, RequestHead, Verdict};
+use dragoman_core::client::completions::several::Several;
 use dragoman_core::client::responses::Stored;
 use dragoman_core::client::{Endpoint, Language, Request};
 use dragoman_core::config::Target;
@@ -19,7 +20,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 pub use self::anew::next;
-use self::anew::plan;
+use self::anew::{plan, tell_counts};
 pub use self::router::ATTEMPT_TIMEOUT;
 use crate::exchange::{Exchange, Wanted, kept, refuse};
 use crate::hedge::{self, Hedge};
@@ -27,16 +28,12 @@ use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
 use crate::observe;
 use crate::passage::Passage;
-use crate::settle::{Asked, measure, settle};
+use crate::settle::{Asked, measure, settle, with_before};
 use crate::state;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
 const HANDOVER: &str = "dragoman.stream";
 const HANDOVER_STATE: &str = "wasm.dragoman.stream";
-
-/// How often was tried, in LiteLLM's words.
-const RETRIES_HEADER: &str = "x-litellm-attempted-retries";
-const FALLBACKS_HEADER: &str = "x-litellm-attempted-fallbacks";
 
 /// The longest name of a model that is remembered: one that nobody has given a model may be of any length.
 const MAX_MODEL: usize = 256;
@@ -122,6 +119,10 @@ struct Admitted {
 /// The status of a reply that begins its request anew.
 const TURNED: u16 = 307;
 
+/// Why a prompt's answer comes here that should have begun the request anew for the next.
+const UNTURNED: &str =
+    "the route's internal_redirect_policy is missing, or has let the request begin anew too often";
+
 /// The longest foreign error body that is read, in bytes.
 const MAX_FOREIGN: usize = 64 * 1024;
 
@@ -174,7 +175,11 @@ impl Stream {
                 (asked, Entry::default(), course)
             }
         };
+        request.in_parts = entry.several.is_some();
         let plan = plan(&gateway, &request, &mut course, &self.wishes)?;
+        if plan.parts && entry.several.is_none() {
+            entry.several = Some(Box::new(Several::begin(&request)));
+        }
         let target =
             gateway.targets.get(plan.target).ok_or_else(|| Error::internal("a plan without its target"))?;
         if let Some(reply) = gateway.estimate(&request, &plan)? {
@@ -189,7 +194,7 @@ impl Stream {
                 endpoint.name(),
                 plan.route,
                 asked.as_deref().unwrap_or(plan.route),
-                plan.stream,
+                entry.several.as_ref().map_or(plan.stream, |several| several.streams()),
                 who,
             );
             if let Some(capture) = &gateway.capture {
@@ -215,8 +220,10 @@ impl Stream {
             entry.gateway = Some(Rc::clone(&gateway));
             (entry.tries, entry.decided, entry.secret, entry.verdict) = (0, false, None, None);
             entry.hedge = plan.hedge_ms.map(|_| Box::new(Hedge::new(endpoint, self.wishes.clone())));
+            // Of several prompts, each attempt takes its own.
+            let shared = gateway.share_bodies && entry.several.is_none();
             ledger::open(self.id, entry);
-            if gateway.share_bodies {
+            if shared {
                 ledger::leave(self.id, request);
             }
             Handover { endpoint: Some(endpoint), stream: self.id }.write();
@@ -257,13 +264,12 @@ impl Stream {
         let now = host::now();
         let told = ledger::with(self.id, |entry| {
             let last = entry.attempts.get(entry.answered())?;
-            let cost =
-                if admitted.stream { None } else { self.gateway.bill(last).and_then(|bill| bill.cost) };
+            let bill = if admitted.stream { None } else { with_before(entry, self.gateway.bill(last)) };
             // What ran beside another one took no time of its own.
             let alone = entry.attempts.iter().filter(|tried| !tried.beside);
             let busy: u64 = alone.map(|tried| tried.busy(now)).sum();
             let overhead = now.saturating_sub(self.started).saturating_sub(busy);
-            Some((Rc::clone(&last.target), cost, overhead))
+            Some((Rc::clone(&last.target), bill.and_then(|bill| bill.cost), overhead))
         });
         let Some((target, cost, overhead)) = told.flatten() else { return };
         host::set_header(Half::Response, "x-litellm-model-id", Some(&target.id));
@@ -315,7 +321,7 @@ impl Stream {
             };
             ledger::with(self.id, |entry| {
                 let known = !self.inline && ended(entry);
-                measure(&asked, &self.gateway, entry, &|measured| observe::settled(measured, known));
+                measure(&asked, &self.gateway, entry, &mut |measured| observe::settled(measured, known));
             });
             self.told = true;
         }
@@ -343,7 +349,7 @@ impl Stream {
         if self.status == TURNED {
             // Envoy would not begin the request anew.
             ledger::with(self.id, |entry| entry.secret = None);
-            let error = self.last_failure().unwrap_or_else(|| Error::internal("a turn without a failure"));
+            let error = self.last_failure().unwrap_or_else(|| Error::config(UNTURNED));
             refuse(&error, endpoint, &self.request_id);
             return Action::Pause;
         }
@@ -424,15 +430,6 @@ pub fn course(
         *request = Request::new(request.endpoint, request.body.asking_for(&model)?);
     }
     Ok((asked, Course::begin(Rc::clone(&gateway.policy), wishes, model, now_ms)))
-}
-
-/// Tells the client of the gateway context `id` how often was tried.
-pub fn tell_counts(id: u32) {
-    let counts = ledger::with(id, |entry| entry.course.as_ref().map(Course::counts)).flatten();
-    if let Some((retries, fallbacks)) = counts {
-        host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
-        host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
-    }
 }
 
 fn answer(reply: &Reply) {

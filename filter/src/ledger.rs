@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use dragoman_core::admission::Gateway;
 use dragoman_core::client::Request;
+use dragoman_core::client::completions::several::Several;
 use dragoman_core::client::responses::Stored;
 use dragoman_core::config::{AGAIN_HEADER, Target};
 use dragoman_core::course::Course;
@@ -38,6 +39,8 @@ pub struct Entry {
     pub gateway: Option<Rc<Gateway>>,
     /// The target that the gateway has picked.
     pub target: Option<Rc<Target>>,
+    /// What has been answered, where one prompt is asked for after the other.
+    pub several: Option<Box<Several>>,
     /// What is tried when an attempt fails; nothing where that is left to Envoy.
     pub course: Option<Course>,
     /// How often Envoy has tried since the gateway picked the target.
@@ -110,6 +113,14 @@ impl Entry {
     pub fn answered(&self) -> usize {
         let won = self.hedge.as_ref().and_then(|hedge| hedge.won);
         won.unwrap_or_else(|| self.attempts.len().saturating_sub(1))
+    }
+
+    /// Repetitions, and models that have stood in, for earlier prompts too.
+    pub fn counts(&self) -> Option<(u32, u32)> {
+        let (retries, fallbacks) = self.course.as_ref()?.counts();
+        let before = self.several.as_ref().and_then(|several| several.before);
+        let (earlier, others) = before.map_or((0, 0), |before| before.counts);
+        Some((retries + earlier, fallbacks + others))
     }
 }
 

@@ -19,7 +19,8 @@ use dragoman_core::route::Moment;
 use proxy_wasm::types::Action;
 
 use crate::exchange::{refuse, retry_after};
-use crate::gateway::{ATTEMPT_TIMEOUT, Handover, tell_counts};
+use crate::gateway::anew::tell_counts;
+use crate::gateway::{ATTEMPT_TIMEOUT, Handover};
 use crate::host::{self, Half};
 use crate::ledger::{self, Entry, Legacy};
 use crate::settle::{Asked, settle};

@@ -358,7 +358,7 @@ impl HttpContext for Rehearsal {
         };
         let mut entry = Entry::of(&self.gateway);
         entry.attempts.push(tried);
-        measure(&asked, &self.gateway, &entry, &|measured| {
+        measure(&asked, &self.gateway, &entry, &mut |measured| {
             stats::count_rehearsal(&route, &target, class, usage, measured.cost);
             if told {
                 observe::settled(measured, false);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use dragoman_core::admission::Gateway;
+use dragoman_core::client::completions::several::Before;
 use dragoman_core::config::Target;
 use dragoman_core::error::Kind;
 use dragoman_core::meter::{Bill, Measurement};
@@ -35,9 +36,10 @@ pub struct Asked<'s> {
 }
 
 /// Settles a stream that has ended. Runs in `on_log`: what is set as filter state here still reaches the access logs.
-/// `observed` when they are to be told.
-pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: bool) {
-    measure(asked, gateway, entry, &|measurement| {
+/// `observed` when they are to be told. Gives what it has taken, for a next prompt.
+pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: bool) -> Option<Before> {
+    let mut before = None;
+    measure(asked, gateway, entry, &mut |measurement| {
         if let Some(begun) = asked.begun {
             state::end(begun, measurement);
         }
@@ -45,11 +47,23 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: boo
         if observed {
             observe::settled(measurement, false);
         }
+        let Measurement { usage, estimated, cost, .. } = *measurement;
+        before = usage.map(|usage| Before {
+            bill: Bill { usage, estimated, cost },
+            attempts: measurement.before + measurement.attempts.len(),
+            counts: entry.counts().unwrap_or_default(),
+        });
     });
+    before
+}
+
+/// A bill with those of the prompts before.
+pub fn with_before(entry: &Entry, bill: Option<Bill>) -> Option<Bill> {
+    entry.several.as_ref().map_or(bill, |several| several.with_before(bill))
 }
 
 /// What a stream has come to so far.
-pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn Fn(&Measurement<'_>)) {
+pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &mut dyn FnMut(&Measurement<'_>)) {
     let answered = entry.answered();
     let last = entry.attempts.get(answered);
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
@@ -58,7 +72,8 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn F
         billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))));
     // What no attempt tells (no connection, no time, no target), the status does.
     let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
-    let own = bills.get(answered).copied().flatten();
+    let own = with_before(entry, bills.get(answered).copied().flatten().map(|own| Bill { cost, ..own }));
+    let before = entry.several.as_ref().and_then(|several| several.before);
     let measurement = Measurement {
         route: asked.route,
         asked: asked.model,
@@ -67,12 +82,13 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &dyn F
         target: last.map_or(asked.target, |tried| &tried.target),
         attempts: &entry.attempts,
         answered,
+        before: before.map_or(0, |before| before.attempts),
         bills: &bills,
         status: asked.status,
         failure: last.and_then(|tried| tried.failure).or_else(unanswered),
         usage: own.map(|bill| bill.usage),
         estimated: own.is_some_and(|bill| bill.estimated),
-        cost,
+        cost: if before.is_some() { own.and_then(|bill| bill.cost) } else { cost },
         started: asked.started,
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),

@@ -1,10 +1,11 @@
 //! What a failed attempt's reply is turned into: one after which Envoy begins the request anew, tries again in a while, or
 //! passes on. The course decides; Envoy's router carries it out.
 
-use dragoman_core::attempt::Edit;
+use dragoman_core::attempt::{Edit, Step};
 use dragoman_core::config::{AGAIN_HEADER, TRACEPARENT, WAIT_HEADER};
 use dragoman_core::course::Next;
 use dragoman_core::error::Error;
+use dragoman_core::meter::Usage;
 
 use crate::host;
 use crate::ledger::{self, Entry};
@@ -106,6 +107,26 @@ pub fn tail(stream: u32, place: Option<usize>) -> Turn {
     .flatten()
     // Nobody else can be asked: what one target keeps.
     .unwrap_or_else(|| Turn::Stays(Error::unreached()))
+}
+
+/// A prompt of several has been answered by `reply`, for which its provider has told `usage`: what becomes of the reply, and
+/// whether it is turned away, as another prompt has its turn.
+pub fn answered(stream: u32, reply: &[u8], usage: Option<Usage>) -> Result<(Step, bool), Error> {
+    let step = ledger::with(stream, |entry| {
+        let several = entry.several.as_mut()?;
+        let bytes = match several.answered(reply, usage) {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(Err(error)),
+        };
+        let Some(bytes) = bytes else {
+            return Some(Ok((Step { bytes: Some(Vec::new()), release: Some(anew(entry)) }, true)));
+        };
+        let kind = if several.streams() { "text/event-stream; charset=utf-8" } else { "application/json" };
+        let length = Some(bytes.len().to_string());
+        let edits = vec![("content-type", Some(kind.to_owned())), ("content-length", length)];
+        Some(Ok((Step { bytes: Some(bytes), release: Some(edits) }, false)))
+    });
+    step.flatten().unwrap_or_else(|| Err(Error::internal("a prompt that nobody has asked for")))
 }
 
 /// Where the request leads that begins anew: to its own place, with the secret in a header that Envoy takes over.

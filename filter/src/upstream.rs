@@ -113,7 +113,11 @@ impl Upstream {
             let left = if self.habits.share_bodies { ledger::take(stream, size) } else { None };
             let request = match left {
                 Some(request) => request,
-                None => Request::new(endpoint, Body::read(host::body(Half::Request, size))?),
+                None => {
+                    let whole = Request::new(endpoint, Body::read(host::body(Half::Request, size))?);
+                    let turn = ledger::with(stream, |entry| Some(entry.several.as_ref()?.at())).flatten();
+                    if let Some(at) = turn { whole.part(at)? } else { whole }
+                }
             };
             Exchange::begin(target, Wanted::Posted(&request), with)?
         };

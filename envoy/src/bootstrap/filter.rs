@@ -23,6 +23,7 @@ pub fn gateway(plan: &Plan, site: &Site) -> Value {
         course: plan.course.clone(),
         // Only the router stands between the roles, and it changes no body.
         share_bodies: site.role == Role::Gateway,
+        hold_heads: site.role == Role::Gateway && site.version.holds_heads(),
         observe: observe::told(plan, site),
         capture: captures.map(|capture| capture.max_bytes),
         redact: captures.map(|capture| capture.redact.clone()).unwrap_or_default(),

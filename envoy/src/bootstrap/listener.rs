@@ -1,7 +1,7 @@
 //! Where clients come in.
 
 use dragoman_core::config::{
-    AGAIN_HEADER, CLUSTER_HEADER, MIRROR_FOR_HEADER, MIRROR_HEADER, Role, TRACEPARENT, WAIT_HEADER,
+    AGAIN_HEADER, CLUSTER_HEADER, MAX_TURNS, MIRROR_FOR_HEADER, MIRROR_HEADER, Role, TRACEPARENT, WAIT_HEADER,
 };
 use dragoman_core::observe::IDENTITY_HEADERS;
 use dragoman_core::pass::PASS_HEADER;
@@ -14,9 +14,6 @@ use crate::convert::Plan;
 const CONNECTION_BUFFER: u32 = 32 * 1024;
 /// How much more than the filter's limit Envoy takes, so that the filter's own refusal, in OpenAI's form, comes first.
 const BODY_SLACK: usize = 4 * 1024 * 1024;
-
-/// How often a request may begin anew, and an attempt be tried again without that: far more than any course takes.
-const MAX_TURNS: u32 = 500;
 
 /// The listener.
 pub fn listener(plan: &Plan, site: &Site) -> Value {
@@ -246,6 +243,7 @@ fn retry_policy(plan: &Plan, site: &Site) -> Value {
         },
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
         // The filter decides when it is enough; this only ends what would have no end.
+        // As often as a request may begin anew: far more than any course takes.
         "num_retries": MAX_TURNS,
         "retry_priority": {"name": "envoy.retry_priorities.previous_priorities", "typed_config": priority},
         // Until the reply's head goes to the client. The filter holds it until the first event is there, or the whole reply.

@@ -3,6 +3,7 @@
 //! Bad requests are refused here: an attempt that fails for the client's fault is not worth a provider's time.
 
 mod chosen;
+mod judged;
 mod kept;
 mod named;
 mod passing;
@@ -18,15 +19,15 @@ use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Language, Request, language_at, messages};
 use crate::config::{Observe, PluginConfig, Role, Target};
 use crate::course::{self, Policy};
-use crate::dialect::unsupported;
 use crate::error::{Error, Kind};
 use crate::json::Out;
 use crate::meter::{Bill, ModelInfo, Tried};
-use crate::openai::{ChatRequest, Param};
+use crate::openai::ChatRequest;
 use crate::pass::Way;
 use crate::provider::auth::Env;
 use crate::provider::path::percent_decoded;
 use crate::route::{Choice, Moment, Route, Routes, Rule, Standing};
+use judged::{in_parts, judge};
 pub use named::Named;
 pub use passing::Chosen;
 pub use wishes::HeadWishes;
@@ -50,6 +51,8 @@ pub struct Gateway {
     pub max_body_bytes: usize,
     master_key: Option<String>,
     inline: bool,
+    /// Whether several prompts can be asked for one after the other.
+    parts: bool,
     /// Whether the body is left for the attempt to take.
     pub share_bodies: bool,
     /// Whether a stream's usage tells its client what it costs.
@@ -146,6 +149,8 @@ pub struct Plan<'g> {
     pub pinned: bool,
     /// How long the target may say nothing before another is asked beside it, in milliseconds; never when absent.
     pub hedge_ms: Option<u64>,
+    /// Whether the target is asked for one prompt after the other.
+    pub parts: bool,
 }
 
 impl Reply {
@@ -190,6 +195,7 @@ impl Gateway {
         }
         let honoured = Honoured { tags: rule.tags.is_some(), sticky: routing.sticky, all };
         let inline = raw.role == Role::Inline;
+        let parts = raw.hold_heads && !inline;
         let (max_body_bytes, share_bodies, observe) = (raw.max_body_bytes, raw.share_bodies, raw.observe);
         let shared = |known: BTreeMap<String, ModelInfo>| {
             known.into_iter().map(|(model, info)| (model, Rc::new(info))).collect()
@@ -202,6 +208,7 @@ impl Gateway {
             max_body_bytes,
             master_key,
             inline,
+            parts,
             share_bodies,
             stream_cost: raw.stream_cost,
             dry_run: raw.dry_run,
@@ -408,13 +415,21 @@ impl Gateway {
         };
         let target =
             self.targets.get(choice.target).ok_or_else(|| Error::internal("a choice without its target"))?;
-        judge(request, chat.as_ref(), &Target::serving(target, model))?;
+        let serving = Target::serving(target, model);
+        let parts = self.parts && in_parts(request, &serving)?;
+        if !parts {
+            judge(request, chat.as_ref(), &serving)?;
+        }
+        let stream = stream && !parts;
         let own = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
         let timeout_ms = asked.stream_timeout_ms.filter(|_| stream).or(asked.timeout_ms).or(own);
         let hedge = if stream { route.hedge.first_token_ms } else { route.hedge.reply_ms };
         let limit_ms = timeout_ms.unwrap_or_else(|| self.policy.timeout_ms());
-        let beside =
-            pinned.is_none() && !choice.hedged.is_empty() && request.endpoint != Endpoint::CountTokens;
+        // Who is asked beside a target may take several prompts otherwise.
+        let beside = pinned.is_none()
+            && !choice.hedged.is_empty()
+            && request.endpoint != Endpoint::CountTokens
+            && request.prompts() <= 1;
         let hedge_ms = hedge.filter(|after| beside && *after < limit_ms);
         Ok(Plan {
             target: choice.target,
@@ -427,6 +442,7 @@ impl Gateway {
             retries: asked.retries.or(choice.retries),
             pinned: pinned.is_some(),
             hedge_ms,
+            parts,
         })
     }
 }
@@ -443,33 +459,6 @@ fn bare(value: &str) -> &str {
 /// In constant time: how long a refusal takes must not tell how much of a key was right.
 fn same(key: &str, master: &str) -> bool {
     bool::from(key.as_bytes().ct_eq(master.as_bytes()))
-}
-
-/// Refuses what `target` can't be asked. `chat` is a chat's reading of the request.
-fn judge(request: &Request, chat: Option<&ChatRequest<'_>>, target: &Target) -> Result<(), Error> {
-    match (chat, request.endpoint) {
-        (Some(chat), _) => expressible(chat, target),
-        (None, Endpoint::Embeddings | Endpoint::CountTokens) => Ok(()),
-        // Whoever speaks the client's language judges for himself.
-        (None, endpoint) if target.provider.native(endpoint).is_some() => Ok(()),
-        (None, _) => expressible(&ChatRequest::of(request.hub()?)?, target),
-    }
-}
-
-/// Refuses what `target` can't express while nothing has been sent yet.
-fn expressible(request: &ChatRequest<'_>, target: &Target) -> Result<(), Error> {
-    if target.drop_params {
-        return Ok(());
-    }
-    let supported = target.provider.dialect.supports().without(target.provider.quirks.unsupported);
-    let asked = request.asked().without(supported).without(target.provider.quirks.ignored);
-    let listed = |names: &[String], param: Param| names.iter().any(|name| name == param.name());
-    let refused = Param::ALL.iter().find(|param| {
-        asked.has(**param)
-            && !listed(&target.allowed_openai_params, **param)
-            && !listed(&target.additional_drop_params, **param)
-    });
-    refused.map_or(Ok(()), |param| Err(unsupported(*param, target)))
 }
 
 fn json(body: Vec<u8>) -> Reply {

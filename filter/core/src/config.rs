@@ -38,6 +38,9 @@ pub const METADATA_NAMESPACE: &str = "dragoman";
 /// The request header by which the gateway role tells Envoy's router the cluster. Clients can't set it.
 pub const CLUSTER_HEADER: &str = "x-dragoman-cluster";
 
+/// How often Envoy lets a request begin anew: far more than the course of one takes.
+pub const MAX_TURNS: u32 = 500;
+
 /// The header of a reply that begins its request anew: the secret by which the gateway knows the stream again.
 pub const AGAIN_HEADER: &str = "x-dragoman-again";
 
@@ -131,7 +134,8 @@ pub enum Role {
 pub struct PluginConfig {
     /// Which part of the work.
     pub role: Role,
-    /// Whether a reply's head may be held until its first event is known (Envoy 1.37 and later).
+    /// Whether a reply's head may be held until its first event is known, and turned then (Envoy 1.37 and later). Of the
+    /// gateway role: whether attempts may, as they must where several prompts are asked for one after the other.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold_heads: bool,
     /// Whether attempts take the body from the gateway's memory instead of reading it from Envoy again. Only where no

@@ -235,7 +235,7 @@ pub fn settled(measured: &Measurement<'_>, known: bool, tell: &mut Tell<'_>) {
         }
     }
     // With an estimate in it, where the attempt had none.
-    if !known || measured.estimated {
+    if !known || measured.estimated || measured.before > 0 {
         usage(measured.usage, tell);
     }
     if measured.attempts.len() > 1 || measured.failure.is_some() {
@@ -245,7 +245,7 @@ pub fn settled(measured: &Measurement<'_>, known: bool, tell: &mut Tell<'_>) {
         let microseconds = nanoseconds / 1000;
         tell(FIRST_TOKEN, &format!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000));
     }
-    whole(ATTEMPTS, measured.attempts.len() as u64, tell);
+    whole(ATTEMPTS, (measured.before + measured.attempts.len()) as u64, tell);
     if let Some(nanodollars) = measured.cost {
         tell(COST, &dollars(nanodollars));
     }

@@ -8,8 +8,14 @@ use dragoman_core::observe::Who;
 use dragoman_core::route::Moment;
 
 use super::{Before, Stream};
-use crate::ledger::{self, Legacy};
+use crate::host::Half;
+use crate::ledger::{self, Entry, Legacy};
+use crate::settle::{Asked, settle};
 use crate::{hedge, host, state};
+
+/// How often was tried, in LiteLLM's words.
+const RETRIES_HEADER: &str = "x-litellm-attempted-retries";
+const FALLBACKS_HEADER: &str = "x-litellm-attempted-fallbacks";
 
 /// What one stream of a request leaves for the next, beside its entry.
 struct Left {
@@ -51,16 +57,34 @@ impl Stream {
         };
         let Some(mut entry) = ledger::close(self.id) else { return false };
         hedge::leave(&mut entry);
-        if let Some(begun) = admitted.begun {
+        let mut started = self.started;
+        if entry.several.as_mut().is_some_and(|several| several.passed()) {
+            started = host::now();
+            self.passes(&mut entry, started / 1_000_000);
+        } else if let Some(begun) = admitted.begun {
             state::leave(begun, host::now() / 1_000_000);
         }
         let asked = admitted.asked.clone().unwrap_or_else(|| admitted.route.clone());
         let request_id = std::mem::take(&mut self.request_id);
         let wishes = std::mem::take(&mut self.wishes);
-        let (who, started) = (self.who.take(), self.started);
+        let who = self.who.take();
         let known = Left { endpoint, request_id, asked, wishes, who, started };
         LEFT.with(|left| left.leave(known, entry));
         true
+    }
+
+    /// A prompt has been answered: it is counted as a request of its own, and the next begins a course of its own.
+    fn passes(&self, entry: &mut Entry, now_ms: u64) {
+        let Some(asked) = self.asked() else { return };
+        let asked = Asked { status: 200, ..asked };
+        let before = settle(&asked, &self.gateway, entry, false);
+        if let Some(several) = &mut entry.several {
+            several.before = before;
+        }
+        entry.attempts.clear();
+        if let Some(course) = &mut entry.course {
+            course.begin_again(now_ms);
+        }
     }
 }
 
@@ -94,4 +118,12 @@ pub fn next<'g>(
     let timeout_ms = plan.timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
     course.goes(plan.target, plan.targets, timeout_ms, plan.retries);
     Ok(plan)
+}
+
+/// Tells the client of the gateway context `id` how often was tried.
+pub fn tell_counts(id: u32) {
+    if let Some((retries, fallbacks)) = ledger::with(id, |entry| entry.counts()).flatten() {
+        host::set_header(Half::Response, RETRIES_HEADER, Some(&retries.to_string()));
+        host::set_header(Half::Response, FALLBACKS_HEADER, Some(&fallbacks.to_string()));
+    }
 }

@@ -30,7 +30,8 @@ impl Gateway {
         if !self.policy.check_windows {
             return Ok(tried.to_vec());
         }
-        let prompt = prompt_estimate(&request.body);
+        // Of several prompts each has the window for itself.
+        let prompt = prompt_estimate(&request.body) / request.prompts().max(1) as u64;
         let window = |choice: &Choice| {
             let target = self.targets.get(choice.target)?;
             self.model_info(target, &target.model_for(model))?.max_input_tokens

@@ -40,6 +40,7 @@ impl Gateway {
             retries: None,
             pinned: true,
             hedge_ms: None,
+            parts: false,
         })
     }
 

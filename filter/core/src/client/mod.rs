@@ -6,12 +6,13 @@
 //! language itself, the request's own body passes instead ([`crate::dialect::Native`]).
 
 mod chat;
-mod completions;
+pub mod completions;
 pub mod messages;
 pub mod responses;
 
 use std::cell::OnceCell;
 
+use self::completions::several;
 use crate::error::Error;
 use crate::json::{Json, Kind, Str};
 use crate::openai::request::{required_model, wrong};
@@ -186,6 +187,8 @@ pub struct Request {
     pub endpoint: Endpoint,
     /// The body as the client sent it.
     pub body: Body,
+    /// Whether its prompts are asked for one after the other, so that none is answered by a stream.
+    pub in_parts: bool,
     hub: OnceCell<Body>,
 }
 
@@ -193,7 +196,7 @@ impl Request {
     /// A request whose body has been read.
     #[must_use]
     pub const fn new(endpoint: Endpoint, body: Body) -> Self {
-        Self { endpoint, body, hub: OnceCell::new() }
+        Self { endpoint, body, in_parts: false, hub: OnceCell::new() }
     }
 
     /// The body in the hub's language; embeddings have a form of their own there.
@@ -236,11 +239,25 @@ impl Request {
         if names.is_empty() { Err(wrong("model", "a list of models' names")) } else { Ok(Some(names)) }
     }
 
+    /// How many prompts a completions request has.
+    #[must_use]
+    pub fn prompts(&self) -> usize {
+        if self.endpoint == Endpoint::Completions { several::prompts(&self.body) } else { 1 }
+    }
+
+    /// What of a completions request asks for one of its prompts only, without a stream.
+    ///
+    /// # Errors
+    /// An internal error when it has no such prompt.
+    pub fn part(&self, at: usize) -> Result<Self, Error> {
+        Ok(Self::new(self.endpoint, several::part(&self.body, at)?))
+    }
+
     /// Whether a stream is asked for: every language says it by the same field.
     #[must_use]
     pub fn stream(&self) -> bool {
         let asked = self.body.field("stream").and_then(Json::as_bool).unwrap_or(false);
-        asked && !matches!(self.endpoint, Endpoint::Embeddings | Endpoint::CountTokens)
+        asked && !self.in_parts && !matches!(self.endpoint, Endpoint::Embeddings | Endpoint::CountTokens)
     }
 
     /// Whether a stream's client wants its token counts in a last chunk.

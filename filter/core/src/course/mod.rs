@@ -84,6 +84,16 @@ impl Course {
         }
     }
 
+    /// Begins again at `now_ms`, with the model that was named, for what the same client asks next.
+    pub fn begin_again(&mut self, now_ms: u64) {
+        self.model = self.been.drain(..).next().unwrap_or_else(|| std::mem::take(&mut self.model));
+        self.tried.clear();
+        self.ahead.clear();
+        (self.attempts, self.here, self.retries, self.fallbacks) = (0, 0, 0, 0);
+        self.began_ms = now_ms;
+        self.last = None;
+    }
+
     /// The model whose turn it is.
     #[must_use]
     pub fn model(&self) -> &str {

@@ -167,3 +167,16 @@ fn classes_are_those_of_litellm() {
         !repeated("NotFoundError", Kind::BadGateway) && !repeated("InternalServerError", Kind::BadGateway)
     );
 }
+
+#[test]
+fn what_is_asked_next_begins_anew_with_the_model_that_was_named() {
+    let wishes = Wishes { retries: Some(1), ..Wishes::default() };
+    let mut first = course(CHAINS, wishes);
+    assert_eq!(walk(&mut first, &error(500), 5), "a, a, b, b, d, d, z, z, c, c");
+    for _ in 0..2 {
+        first.begin_again(7);
+        assert_eq!((first.model(), first.counts(), first.last()), ("a", (0, 0), None));
+        assert!(first.stand_in().is_none() && first.tried().is_empty());
+        assert_eq!(walk(&mut first, &error(500), 5), "a, a, b, b, d, d, z, z, c, c");
+    }
+}

@@ -23,17 +23,19 @@ pub struct Measurement<'m> {
     pub attempts: &'m [Tried],
     /// The place among them of the one that answered, else of the last.
     pub answered: usize,
+    /// How many there were for earlier prompts of the same client's, which are counted already.
+    pub before: usize,
     /// What each of them is billed by its provider.
     pub bills: &'m [Option<Bill>],
     /// The status that the client got; 0 when it went away before one.
     pub status: u16,
     /// Why the request failed, if it did.
     pub failure: Option<Kind>,
-    /// What that attempt used.
+    /// What that attempt used, and those of earlier prompts.
     pub usage: Option<Usage>,
     /// Whether a part of the usage is estimated, as the provider didn't tell.
     pub estimated: bool,
-    /// What it cost, in nanodollars: all attempts that a provider bills. `None` where a price is not known, and where none
+    /// What it cost, in nanodollars: all attempts that a provider bills, of earlier prompts too. `None` where a price is not known, and where none
     /// was billed.
     pub cost: Option<u64>,
     /// When the request came, since the Unix epoch.

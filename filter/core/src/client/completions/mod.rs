@@ -4,6 +4,7 @@
 //! and what the model says is the text. Source: <https://platform.openai.com/docs/api-reference/completions>.
 
 mod request;
+pub mod several;
 mod writer;
 
 use super::chat::CHAT;

@@ -64,12 +64,12 @@ pub(super) fn echo(body: &Body) -> String {
     text.map(|text| text.raw().to_owned()).unwrap_or_default()
 }
 
-fn refused(name: &str, why: &str) -> Error {
+pub(super) fn refused(name: &str, why: &str) -> Error {
     let message = format!("This model's provider has no completions API and is asked by chat: {why}.");
     Error::client(ErrorKind::UnsupportedParameter, message).param(name)
 }
 
-/// The one prompt of a request. Several would need as many chats, and Envoy sends a request to one place.
+/// The one prompt of a request. Of several, each is a request of its own by then, where the gateway can make it so.
 fn prompt(prompt: Json<'_>) -> Result<Str<'_>, Error> {
     if let Some(text) = prompt.as_str() {
         return Ok(text);
@@ -80,10 +80,11 @@ fn prompt(prompt: Json<'_>) -> Result<Str<'_>, Error> {
         [first, ..] if matches!(first.kind(), Kind::Number | Kind::Array) => {
             Err(refused("prompt", "it reads no tokens: give the 'prompt' as text"))
         }
-        [first, ..] if first.as_str().is_some() => {
-            Err(refused("prompt", "it takes one 'prompt' a request: send several as several requests"))
-        }
-        _ => Err(wrong("prompt", "a string, or an array of one")),
+        [_, ..] if prompts.iter().all(|item| item.as_str().is_some()) => Err(refused(
+            "prompt",
+            "it takes one 'prompt' a request, unless Dragoman's two roles run in Envoy 1.37 or later: send several as several requests",
+        )),
+        _ => Err(wrong("prompt", "a string, or an array of strings")),
     }
 }
 
