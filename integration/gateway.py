@@ -204,6 +204,10 @@ class Process:
         return self.stats(f"^{re.escape(name)}$").get(name, 0)
 
 
+PROMPTLY = ["--disable-hot-restart", "--file-flush-interval-msec", "100"]
+"""Options of an Envoy that nobody takes over from, and whose logs are read at once."""
+
+
 class Envoy(Process):
     """Envoy itself, with a bootstrap of the test's own."""
 
@@ -216,7 +220,7 @@ class Envoy(Process):
         file = self.home / "bootstrap.json"
         text = json.dumps(self.bootstrap).replace('"@PORT@"', str(self.port)).replace('"@ADMIN_PORT@"', str(self.admin_port))
         file.write_text(text.replace("@HOME@", str(self.home)))
-        options = ["--concurrency", str(self._concurrency), "--disable-hot-restart", "-l", self._level]
+        options = ["--concurrency", str(self._concurrency), *PROMPTLY, "-l", self._level]
         return [str(envoy_binary()), "-c", str(file), *options]
 
 

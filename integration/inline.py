@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
-from gateway import COMMAND, Dragoman, Envoy, envoy_binary, envoy_version
+from gateway import COMMAND, PROMPTLY, Dragoman, Envoy, envoy_binary, envoy_version
 
 
 class Inline(Dragoman):
@@ -18,7 +18,7 @@ class Inline(Dragoman):
         where = ["--config", self.write_config(), "--out", self.home / "rendered", "--listen", f"{self.host}:{self.port}", "--admin", f"{self.host}:{self.admin_port}"]
         version = ".".join(str(part) for part in envoy_version()[:2])
         subprocess.run([COMMAND, "render", "envoy", "--role", "inline", "--envoy-version", version, *where], env=self.env, check=True, capture_output=True)
-        return [str(envoy_binary()), "-c", str(self.home / "rendered" / "envoy.yaml"), "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
+        return [str(envoy_binary()), "-c", str(self.home / "rendered" / "envoy.yaml"), "--concurrency", "1", *PROMPTLY, "-l", "warning"]
 
     def ready(self) -> bool:
         return Envoy.ready(self)

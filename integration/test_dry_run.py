@@ -247,6 +247,15 @@ def test_roles_send_on_unchanged_to_the_target_that_would_be_asked(roles, stands
     assert (line["dragoman.dry_run"], line["dragoman.route"], line["gen_ai.usage.input_tokens"]) == ("ok", "m", 3)
 
 
+def test_of_a_list_of_models_the_first_would_be_asked(roles, stands):
+    before = counted(roles, dragoman_class="ok", dragoman_route="m")
+    stands["a"].then(GOOD)
+    several = b'{"model": ["m", "claude"], "messages":[{"role":"user","content":"Hi"}]}'
+    assert post(roles, several).content == GOOD.steps[0]
+    assert stands["a"].last.body == several
+    roles.wait_for_total("dragoman_dry_run_requests", before + 1, dragoman_class="ok", dragoman_route="m")
+
+
 def test_roles_pass_a_stream_byte_for_byte(roles, stands):
     before, tokens = counted(roles), roles.total("dragoman_dry_run_tokens")
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":6,"total_tokens":10}}\n\n'
