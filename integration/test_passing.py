@@ -243,19 +243,20 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_upload_of_200_mb_passes_in_constant_memory(shape):
-    size = 200 * 1024 * 1024
+def test_an_upload_of_600_mb_passes_in_constant_memory(shape):
+    size = 600 * 1024 * 1024
     with Sink() as sink:
         params = {"model": "openai/gpt-4o", "api_base": sink.base + "/v1", "api_key": "os.environ/PROVIDER_KEY"}
         with start(shape, {"model_list": [{"model_name": "m", "litellm_params": params}]}) as gateway:
             before = resident(gateway.envoy_pid)
             piece = b"x" * (1 << 20)
             headers = {"content-type": "multipart/form-data; boundary=b", "content-length": str(size)}
-            answer = HTTP.post(gateway.base_url + "/v1/files", content=(piece for _ in range(200)), headers=headers, timeout=300)
+            answer = HTTP.post(gateway.base_url + "/v1/files", content=(piece for _ in range(size // len(piece))), headers=headers, timeout=300)
             assert answer.json() == {"id": "file-1"}, answer.text
             assert sink.size == size
-            # What Envoy's buffers on both sides may hold, and what V8 compiles meanwhile: not the upload.
-            assert resident(gateway.envoy_pid) - before < 96 * 1024 * 1024
+            # What V8 compiles meanwhile, and what Envoy's buffers of 32 MiB on the way may hold where the provider is slow,
+            # in an allocator that gives nothing back: not the upload.
+            assert resident(gateway.envoy_pid) - before < 200 * 1024 * 1024
 
 
 class Echo(StandIn):
