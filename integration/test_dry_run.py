@@ -17,7 +17,7 @@ import yaml
 from conftest import MASTER_KEY
 from gateway import COMMAND, HTTP, Dragoman, Envoy, Process, envoy_version
 from standins.scripted import Scripted, body_reply, json_reply
-from test_course import GOOD, GOOD_STREAM, entry
+from test_course import GOOD, GOOD_STREAM, entry, rooms, stands  # noqa: F401
 
 MODELS = [
     entry("m", "openai/t0", "http://127.0.0.1:1/v1", api_key="os.environ/KEY_OF_T", input_cost_per_token=1e-6, output_cost_per_token=2e-6),
@@ -173,19 +173,6 @@ def test_inline_a_list_says_which_models_have_dry_runs(inline_with_list, stands)
     assert stands["a"].last.body == ODD and stands["a"].last.header("authorization") == "Bearer sk-of-the-client"
     inline_with_list.wait_for_total("dragoman_dry_run_requests", 1, dragoman_route="m", dragoman_class="ok")
     _is_translated(inline_with_list, stands)
-
-
-@pytest.fixture(scope="module")
-def rooms() -> Iterator[dict[str, Scripted]]:
-    with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(Scripted()) for name in "ab"}
-
-
-@pytest.fixture
-def stands(rooms: dict[str, Scripted]) -> dict[str, Scripted]:
-    for room in rooms.values():
-        room.clear()
-    return rooms
 
 
 def _models(rooms: dict[str, Scripted]) -> list[dict[str, Any]]:

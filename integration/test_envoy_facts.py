@@ -6,9 +6,11 @@ looked at, not the product's code.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -399,6 +401,31 @@ def test_fact_21_a_soft_timeout_starts_another_attempt_and_whose_head_comes_firs
     assert requests(providers) == [3, 2, 0]
 
 
+@contextlib.contextmanager
+def meanwhile(task: Callable[[], object]) -> Iterator[None]:
+    """Runs beside what is done here, and is through when this is."""
+    thread = threading.Thread(target=task)
+    thread.start()
+    yield
+    thread.join()
+
+
+def once_asked(*steps: tuple[Scripted, threading.Event]) -> contextlib.AbstractContextManager[None]:
+    """One after the other, each event is set when its provider is asked."""
+
+    def follow() -> None:
+        for provider, event in steps:
+            provider.wait_for_requests(1)
+            event.set()
+
+    return meanwhile(follow)
+
+
+def once_two_have_begun(envoy: Envoy, event: threading.Event) -> contextlib.AbstractContextManager[None]:
+    """The event is set when two attempts have come to the probe."""
+    return meanwhile(lambda: envoy.wait_for_log("up on_http_request_headers", 2) and event.set())
+
+
 @pytest.mark.parametrize("loser", [0, 1], ids=["the first", "the second"])
 def test_fact_22_a_reset_while_others_run_is_dropped(providers, loser):
     winner, last = providers[1 - loser], providers[2]
@@ -407,19 +434,10 @@ def test_fact_22_a_reset_while_others_run_is_dropped(providers, loser):
     winner.then(raw_reply(Until(lost), WON))
     last.then(raw_reply(STALL))
 
-    def follow() -> None:
-        providers[1].wait_for_requests(1)
-        begun.set()
-        # The one that comes instead of the second, or at the second's own timeout.
-        last.wait_for_requests(1)
-        lost.set()
-
-    follower = threading.Thread(target=follow)
-    follower.start()
-    with hedging(providers) as envoy:
+    # The last comes instead of the second, or at the second's own timeout.
+    with once_asked((providers[1], begun), (last, lost)), hedging(providers) as envoy:
         assert hedged(envoy) == (200, "fine")
         last.wait_for_departures(1)
-        follower.join()
     assert requests(providers) == [1, 1, 1]
 
 
@@ -429,10 +447,8 @@ def test_fact_23_an_attempt_that_a_filter_holds_back_can_be_woken_when_the_other
     first.then(raw_reply(Until(begun), RESET))
     second.then(raw_reply(WON))
     with hedging(providers, "up park:two wake watch-end") as envoy:
-        waiter = threading.Thread(target=lambda: envoy.wait_for_log("up on_http_request_headers", 2) and begun.set())
-        waiter.start()
-        assert hedged(envoy) == (200, "fine")
-        waiter.join()
+        with once_two_have_begun(envoy, begun):
+            assert hedged(envoy) == (200, "fine")
     assert requests(providers) == [1, 1, 0]
 
 
@@ -444,20 +460,11 @@ def test_fact_24_of_a_held_reply_that_is_dropped_while_others_run_the_body_goes_
     second.then(raw_reply(Until(lost), WON))
     third.then(raw_reply(STALL))
 
-    def follow() -> None:
-        second.wait_for_requests(1)
-        begun.set()
-        # At the second's own timeout: by then the first has failed.
-        third.wait_for_requests(1)
-        lost.set()
-
-    follower = threading.Thread(target=follow)
-    follower.start()
-    with hedging(providers, "up judge", "reset,5xx") as envoy:
+    # The third comes at the second's own timeout: by then the first has failed.
+    with once_asked((second, begun), (third, lost)), hedging(providers, "up judge", "reset,5xx") as envoy:
         # The client gets a body that no head announces.
         with pytest.raises(httpx.RemoteProtocolError, match="illegal status line"):
             hedged(envoy)
-        follower.join()
     assert requests(providers) == [1, 1, 1]
 
 
@@ -467,11 +474,8 @@ def test_fact_25_an_attempt_that_waits_may_not_answer_while_envoy_ends_another_o
     first.then(raw_reply(Until(begun), RESET))
     third.then(raw_reply(STALL))
     with hedging(providers, "up park:two wake tell watch-end") as envoy:
-        waiter = threading.Thread(target=lambda: envoy.wait_for_log("up on_http_request_headers", 2) and begun.set())
-        waiter.start()
-        with pytest.raises(httpx.HTTPError):
+        with once_two_have_begun(envoy, begun), pytest.raises(httpx.HTTPError):
             hedged(envoy)
-        waiter.join()
         # It crashes. What is to be said to the client waits for the next tick.
         assert envoy.stop() == -signal.SIGSEGV
     assert second.requests == []

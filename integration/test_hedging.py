@@ -13,24 +13,11 @@ from typing import Any
 import pytest
 from gateway import COMMAND, Dragoman, envoy_version
 from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, Until, raw_reply, stream_reply
-from test_course import COMPLETION, GOOD, GOOD_STREAM, SILENT, WINDOW, ask, asked, counts, entry, event, failure, group
+from test_course import COMPLETION, GOOD, GOOD_STREAM, SILENT, WINDOW, ask, asked, counts, entry, event, failure, group, rooms, stands  # noqa: F401
 
 pytestmark = pytest.mark.skipif(envoy_version() < (1, 37), reason="attempts run beside each other from Envoy 1.37 on")
 
 AFTER = {"first_token_after": 0.3, "reply_after": 0.3}
-
-
-@pytest.fixture(scope="module")
-def rooms() -> Iterator[dict[str, Scripted]]:
-    with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(Scripted()) for name in "abc"}
-
-
-@pytest.fixture
-def stands(rooms: dict[str, Scripted]) -> dict[str, Scripted]:
-    for room in rooms.values():
-        room.clear()
-    return rooms
 
 
 def run(models: list[dict[str, Any]], router: dict[str, Any] | None = None, hedging: dict[str, Any] | None = None) -> Dragoman:

@@ -13,7 +13,7 @@ import time
 import demo
 import httpx
 import pytest
-from checks import HELLO
+from checks import COMPLETION, HELLO
 from conftest import MASTER_KEY, PROVIDER_KEY, entry
 from gateway import HTTP, ROOT, Dragoman, free_port
 from standins.scripted import json_reply
@@ -80,13 +80,7 @@ class Prometheus:
         return found
 
 
-SILENT = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-}
+SILENT = {key: value for key, value in COMPLETION.items() if key != "usage"}
 """A reply without usage: what it used is estimated."""
 
 
