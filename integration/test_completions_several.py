@@ -96,8 +96,9 @@ def gateway(rooms, log) -> Iterator[Dragoman]:
         entry("other", "anthropic/claude-sonnet-4-5", rooms["other"].base),
         entry("base", "hosted_vllm/base", rooms["base"].base + "/v1"),
         entry("alone", "openai/gpt-4o", rooms["first"].base + "/v1"),
+        entry("gemini", "gemini/gemini-2.5-flash", rooms["first"].base),
     ]
-    router = {"disable_cooldowns": True, "num_retries": 0, "fallbacks": [{"first": ["other"]}, {"base": ["first"]}, {"alone": ["base"]}]}
+    router = {"disable_cooldowns": True, "num_retries": 0, "fallbacks": [{"first": ["other"]}, {"base": ["first"]}, {"alone": ["base"]}, {"gemini": ["other"]}]}
     with start("roles", {"model_list": models, "router_settings": router, "dragoman": {"access_log": {"file": str(log)}}}) as started:
         yield started
 
@@ -116,8 +117,8 @@ def texts(reply: httpx.Response) -> list[tuple[int, str]]:
     return [(choice["index"], choice["text"]) for choice in reply.json()["choices"]]
 
 
-# Nanodollars per token of gpt-4o's and claude-sonnet-4-5's input and output, by their vendors' price lists.
-GPT, CLAUDE = (2500, 10_000), (3000, 15_000)
+# Nanodollars per token of input and output of gpt-4o, claude-sonnet-4-5 and gemini-2.5-flash, by their vendors' price lists.
+GPT, CLAUDE, GEMINI = (2500, 10_000), (3000, 15_000), (300, 2500)
 
 
 @holds
@@ -185,6 +186,30 @@ def test_each_prompt_is_tried_again_and_has_those_that_stand_in(gateway, stands)
     stands["first"].then(failure(500), chat("D"), raw_reply(RESET), chat("E"))
     reply = ask(gateway, "first", "d", "e", num_retries=1, disable_fallbacks=True)
     assert (texts(reply), counts(reply)) == ([(0, "D"), (1, "E")], ("2", "0"))
+
+
+@holds
+def test_an_attempt_that_is_billed_is_in_the_total_whoever_answers(gateway, stands, log):
+    """Gemini has read the last prompt and says nothing: another model answers, or refuses it unbilled."""
+
+    def candidates(*texts: str) -> Reply:
+        found = [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"} for text in texts]
+        return json_reply({"candidates": found, "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": len(texts)}})
+
+    before = len(lines(log, 0))
+    told = 2 * 9 * GEMINI[0] + 1 * GEMINI[1]
+    for number, (answer, status, more) in enumerate([(message("B"), 200, 3 * CLAUDE[0] + 2 * CLAUDE[1]), (failure(400), 400, 0)], 1):
+        change = Change(gateway)
+        stands["first"].then(candidates("A"), candidates())
+        stands["other"].then(answer)
+        reply = ask(gateway, "gemini", "a", "b")
+        assert reply.status_code == status, reply.text
+        if status == 200:
+            assert Decimal(reply.headers["x-litellm-response-cost"]) * 10**9 == told + more
+        line = lines(log, before + number)[-1]
+        assert (line["status"], line["dragoman.attempts"]) == (status, 3)
+        assert line["gen_ai.usage.cost"] == pytest.approx((told + more) / 1e9)
+        assert change.wait(f"requests/{status // 100}xx", 2 if status == 200 else 1)["cost_nanodollars"] == told + more
 
 
 @holds

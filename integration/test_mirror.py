@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from checks import HELLO
-from gateway import HTTP, Dragoman
+from gateway import HTTP, Dragoman, envoy_version
 from standins.scripted import CLOSE, RESET, STALL, Reply, Scripted, json_reply, stream_reply
 from test_course import GOOD, GOOD_STREAM, entry, failure
 
@@ -136,6 +136,34 @@ def test_what_a_silent_model_can_not_be_asked_is_not_sent(dragoman, stands):
     assert ask(dragoman, n=2).status_code == 200
     wait_for_copies(dragoman, before + 1, dragoman_class="unsupported_parameter")
     assert not stands["silent"].requests
+
+
+def test_several_prompts_are_copied_whole_or_not_at_all(stands):
+    """A copy asks once. A silent model that has completions is asked for all prompts; one that only chats can't be."""
+    models = [
+        entry("whole", "openai/t", stands["loud"], silent_model="completing"),
+        entry("completing", "hosted_vllm/n", stands["silent"]),
+        entry("base", "hosted_vllm/b", stands["loud"], silent_model="chatting"),
+        entry("chatting", "anthropic/c", stands["silent"]),
+    ]
+    done = json_reply({"id": "t", "object": "text_completion", "created": 1, "model": "b", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}})
+    with Dragoman({"model_list": models}) as running:
+
+        def complete(model: str) -> httpx.Response:
+            return HTTP.post(running.base_url + "/v1/completions", json={"model": model, "prompt": ["a", "b"]}, timeout=30)
+
+        stands["loud"].then(done)
+        assert complete("base").status_code == 200
+        wait_for_copies(running, 1, dragoman_route="chatting", dragoman_class="unsupported_parameter")
+        assert not stands["silent"].requests
+        if envoy_version() < (1, 37):
+            return
+        stands["loud"].then(GOOD, GOOD)
+        stands["silent"].then(done)
+        assert [choice["text"] for choice in complete("whole").json()["choices"]] == ["Hello", "Hello"]
+        wait_for_copies(running, 1, dragoman_route="completing", dragoman_class="ok")
+        assert [(request.path, request.json["prompt"]) for request in stands["silent"].requests] == [("/v1/completions", ["a", "b"])]
+        assert running.total("dragoman_mirrored_tokens", dragoman_route="completing") == 7
 
 
 def test_a_request_that_is_tried_again_is_copied_once(dragoman, stands):

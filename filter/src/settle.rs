@@ -6,7 +6,7 @@ use dragoman_core::admission::Gateway;
 use dragoman_core::client::completions::several::Before;
 use dragoman_core::config::Target;
 use dragoman_core::error::Kind;
-use dragoman_core::meter::{Bill, Measurement};
+use dragoman_core::meter::{Bill, Measurement, Usage};
 
 use crate::host;
 use crate::ledger::Entry;
@@ -57,9 +57,28 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: boo
     before
 }
 
-/// A bill with those of the prompts before.
-pub fn with_before(entry: &Entry, bill: Option<Bill>) -> Option<Bill> {
-    entry.several.as_ref().map_or(bill, |several| several.with_before(bill))
+/// What the answer of a stream was billed. One of several prompts is that of all their attempts: the client can't know them apart.
+pub fn bill(entry: &Entry, gateway: &Gateway) -> Option<Bill> {
+    let bills: Vec<_> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
+    let own = bills.get(entry.answered()).copied().flatten();
+    if entry.several.is_some() { whole(entry, own, &bills) } else { own }
+}
+
+/// What all attempts cost: nothing known where one has no price, or none was billed.
+fn total(bills: &[Option<Bill>]) -> Option<u64> {
+    let mut billed = bills.iter().flatten().map(|bill| bill.cost);
+    billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))))
+}
+
+/// The bill of the attempt that answered at the cost of all, with those of the prompts before.
+fn whole(entry: &Entry, own: Option<Bill>, bills: &[Option<Bill>]) -> Option<Bill> {
+    let cost = total(bills);
+    let own = own.map(|own| Bill { cost, ..own });
+    let Some(several) = entry.several.as_ref().filter(|several| several.before.is_some()) else { return own };
+    // Attempts before one that was not billed may have been.
+    let tried =
+        bills.iter().flatten().next().map(|_| Bill { usage: Usage::default(), estimated: false, cost });
+    several.with_before(own.or(tried))
 }
 
 /// What a stream has come to so far.
@@ -67,12 +86,9 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &mut d
     let answered = entry.answered();
     let last = entry.attempts.get(answered);
     let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
-    let mut billed = bills.iter().flatten().map(|bill| bill.cost);
-    let cost =
-        billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))));
     // What no attempt tells (no connection, no time, no target), the status does.
     let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
-    let own = with_before(entry, bills.get(answered).copied().flatten().map(|own| Bill { cost, ..own }));
+    let own = whole(entry, bills.get(answered).copied().flatten(), &bills);
     let before = entry.several.as_ref().and_then(|several| several.before);
     let measurement = Measurement {
         route: asked.route,
@@ -88,7 +104,7 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &mut d
         failure: last.and_then(|tried| tried.failure).or_else(unanswered),
         usage: own.map(|bill| bill.usage),
         estimated: own.is_some_and(|bill| bill.estimated),
-        cost: if before.is_some() { own.and_then(|bill| bill.cost) } else { cost },
+        cost: if before.is_some() { own.and_then(|bill| bill.cost) } else { total(&bills) },
         started: asked.started,
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),
