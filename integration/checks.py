@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -21,6 +21,15 @@ COMPLETION = {
     "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
 }
 """A provider's whole answer, in OpenAI's form."""
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> float:
+    """Gives how long it took."""
+    begin = time.monotonic()
+    while not true():
+        assert time.monotonic() - begin < seconds
+        time.sleep(0.02)
+    return time.monotonic() - begin
 
 
 def assert_openai_error(answer: httpx.Response, *statuses: int) -> dict[str, Any]:

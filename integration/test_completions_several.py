@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from checks import wait_until
 from conftest import PROVIDER_KEY, entry, start
 from gateway import HTTP, Dragoman, envoy_version
 from standins.scripted import RESET, Reply, Scripted, Wait, json_reply, raw_reply
@@ -196,17 +197,17 @@ def test_an_attempt_that_is_billed_is_in_the_total_whoever_answers(gateway, stan
         found = [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"} for text in texts]
         return json_reply({"candidates": found, "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": len(texts)}})
 
-    before = len(lines(log, 0))
     told = 2 * 9 * GEMINI[0] + 1 * GEMINI[1]
-    for number, (answer, status, more) in enumerate([(message("B"), 200, 3 * CLAUDE[0] + 2 * CLAUDE[1]), (failure(400), 400, 0)], 1):
+    for user, answer, status, more in [("answered", message("B"), 200, 3 * CLAUDE[0] + 2 * CLAUDE[1]), ("refused", failure(400), 400, 0)]:
         change = Change(gateway)
         stands["first"].then(candidates("A"), candidates())
         stands["other"].then(answer)
-        reply = ask(gateway, "gemini", "a", "b")
+        reply = ask(gateway, "gemini", "a", "b", user=user)
         assert reply.status_code == status, reply.text
         if status == 200:
             assert Decimal(reply.headers["x-litellm-response-cost"]) * 10**9 == told + more
-        line = lines(log, before + number)[-1]
+        wait_until(lambda user=user: any(line.get("user.id") == user for line in lines(log, 0)))
+        (line,) = [line for line in lines(log, 0) if line.get("user.id") == user]
         assert (line["status"], line["dragoman.attempts"]) == (status, 3)
         assert line["gen_ai.usage.cost"] == pytest.approx((told + more) / 1e9)
         assert change.wait(f"requests/{status // 100}xx", 2 if status == 200 else 1)["cost_nanodollars"] == told + more
