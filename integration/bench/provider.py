@@ -116,7 +116,7 @@ def fire(contender: Contender, stand_in: StandIn, item: Item, seconds: float = 1
 
 
 def probe(contender: Contender, stand_in: StandIn, item: Item) -> str | None:
-    """Why this contender can't do this item, or None when its answer is the right one in OpenAI's form."""
+    """Why this contender can't do this item, or None when its answer is the right one in the client's form."""
     stand_in.play(dataclasses.replace(item, delay_us=0, gap_us=0))
     caught = stand_in.catch()
     connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=30)
@@ -139,7 +139,7 @@ def probe(contender: Contender, stand_in: StandIn, item: Item) -> str | None:
     try:
         return _stream_fault(body, item) if item.stream else _reply_fault(json.loads(body), json.loads(item.reply), item)
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        return f"not OpenAI's form ({error!r}): {body[:160]}"
+        return f"not the form of {item.endpoint} ({error!r}): {body[:160]}"
 
 
 def _request_fault(asked: dict, item: Item) -> str | None:
@@ -160,25 +160,37 @@ def _request_fault(asked: dict, item: Item) -> str | None:
 def _reply_fault(got: dict, sent: dict, item: Item) -> str | None:
     if item.endpoint.endswith("embeddings"):
         return None if len(got["data"]) == len(sent["data"]) else "vectors are missing"
-    message = got["choices"][0]["message"]
-    if item.provider == "openai":
-        want = sent["choices"][0]["message"]
-        text, tools = want["content"], want.get("tool_calls")
-    else:
-        text = "".join(b["text"] for b in sent["content"] if b["type"] == "text")
-        tools = [b for b in sent["content"] if b["type"] == "tool_use"]
-    if text and message["content"] != text:
-        return f"another text: {str(message['content'])[:80]!r}"
-    if tools and message["tool_calls"][0]["function"]["name"] != "refund_order":
+    text, tools, usage = _said(got, item.client)
+    wanted_text, wanted_tools, _ = _said(sent, item.provider)
+    if text != wanted_text:
+        return f"another text: {text[:80]!r}"
+    if tools != wanted_tools:
         return "no tool call"
-    return None if got["usage"]["prompt_tokens"] else "no usage"
+    return None if usage else "no usage"
+
+
+def _said(reply: dict, form: str) -> tuple[str, list[str], int]:
+    """A reply's text, the names of the tools that it calls, and its input tokens."""
+    if form == "anthropic":
+        texts = [block["text"] for block in reply["content"] if block["type"] == "text"]
+        tools = [block["name"] for block in reply["content"] if block["type"] == "tool_use"]
+        return "".join(texts), tools, reply["usage"]["input_tokens"]
+    message = reply["choices"][0]["message"]
+    tools = [call["function"]["name"] for call in message.get("tool_calls") or []]
+    return message["content"] or "", tools, reply["usage"]["prompt_tokens"]
 
 
 def _stream_fault(body: str, item: Item) -> str | None:
     data = [line[5:].strip() for line in body.splitlines() if line.startswith("data:")]
-    if data[-1] != "[DONE]":
-        return f"no [DONE] but {data[-1][:80]}"
-    chunks = [json.loads(line) for line in data[:-1]]
-    texts = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
+    if item.client == "anthropic":
+        events = [json.loads(line) for line in data]
+        if events[-1]["type"] != "message_stop":
+            return f"no message_stop but {data[-1][:80]}"
+        texts = [event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"]
+    else:
+        if data[-1] != "[DONE]":
+            return f"no [DONE] but {data[-1][:80]}"
+        chunks = [json.loads(line) for line in data[:-1]]
+        texts = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
     stamps = sum(text.count("@") for text in texts)
     return None if stamps == item.reply.count(b"@") else f"{stamps} of {item.reply.count(b'@')} events"

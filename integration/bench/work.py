@@ -235,6 +235,11 @@ class Item:
     connections: int = 16
 
     @property
+    def client(self) -> str:
+        """Whose API the client speaks."""
+        return "anthropic" if self.endpoint == "/v1/messages" else "openai"
+
+    @property
     def provider_path(self) -> str:
         if self.provider == "anthropic":
             return "/v1/messages"
