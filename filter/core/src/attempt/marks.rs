@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::json::{Cursor, Json, Str};
+use crate::json::{Cursor, Json, Str, quotes};
 use crate::meter::Seen;
 
 /// Which keys an event's data has, as far as they matter to a stream that passes: one walk over its quotes tells whether
@@ -24,7 +24,7 @@ impl<'d> Marks<'d> {
         let mut marks = Self::default();
         // Where the text begins that the walk is in.
         let mut within = None;
-        for quote in memchr::memchr_iter(b'"', data) {
+        for quote in quotes(data) {
             if let Some(begin) = within {
                 if quote >= begin && !escaped(data, begin, quote) {
                     marks.text += quote - begin;
@@ -83,12 +83,14 @@ impl<'d> Marks<'d> {
 }
 
 /// What stands behind a key's colon, where `rest` begins with the quote that ends the key.
+#[inline]
 fn value(rest: &[u8]) -> Option<&[u8]> {
     let value = rest.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?;
     Some(value.trim_ascii_start())
 }
 
 /// What stands behind the opening quote of a string value.
+#[inline]
 fn string(rest: &[u8]) -> Option<&[u8]> {
     value(rest)?.strip_prefix(b"\"")
 }

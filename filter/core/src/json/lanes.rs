@@ -10,12 +10,35 @@ const LANES: usize = 16;
 /// at: four vectors of a long text, one of a short one.
 #[inline]
 pub(super) fn marks(bytes: &[u8], at: usize) -> (u64, usize) {
+    bits(bytes, at, special)
+}
+
+/// The places of all quotes, in order, escaped ones too.
+pub(crate) fn quotes(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let (mut base, mut next, mut found) = (0, 0, 0_u64);
+    std::iter::from_fn(move || {
+        while found == 0 {
+            if next >= bytes.len() {
+                return None;
+            }
+            base = next;
+            let width;
+            (found, width) = bits(bytes, base, quote);
+            next += width;
+        }
+        let place = base + found.trailing_zeros() as usize;
+        found &= found - 1;
+        Some(place)
+    })
+}
+
+/// A bit for each of the bytes at `at` that `one` tells of, and how many were looked at.
+#[inline]
+fn bits(bytes: &[u8], at: usize, one: impl Fn(&[u8; LANES]) -> u64) -> (u64, usize) {
     let rest = bytes.get(at..).unwrap_or_default();
     match rest.first_chunk::<{ 4 * LANES }>().map(|chunk| chunk.as_chunks().0) {
-        Some([a, b, c, d]) => {
-            (special(a) | special(b) << 16 | special(c) << 32 | special(d) << 48, 4 * LANES)
-        }
-        _ => (special(&filled(rest)), LANES),
+        Some([a, b, c, d]) => (one(a) | one(b) << 16 | one(c) << 32 | one(d) << 48, 4 * LANES),
+        _ => (one(&filled(rest)), LANES),
     }
 }
 
@@ -32,14 +55,28 @@ fn filled(rest: &[u8]) -> [u8; LANES] {
 #[cfg(target_feature = "simd128")]
 #[inline]
 fn special(lanes: &[u8; LANES]) -> u64 {
-    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
-    // Two halves of a vector are one load whatever the compiler optimises for; sixteen lanes are sixteen loads under
-    // `opt-level = "s"`.
-    let both = u128::from_le_bytes(*lanes);
-    #[allow(clippy::cast_possible_truncation)]
-    let lanes = u64x2(both as u64, (both >> 64) as u64);
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, v128_or};
+    let lanes = vector(lanes);
     let marks = v128_or(u8x16_eq(lanes, u8x16_splat(b'"')), u8x16_eq(lanes, u8x16_splat(b'\\')));
     u64::from(u8x16_bitmask(v128_or(marks, u8x16_lt(lanes, u8x16_splat(0x20)))))
+}
+
+/// A bit for each lane that is a quote.
+#[cfg(target_feature = "simd128")]
+#[inline]
+fn quote(lanes: &[u8; LANES]) -> u64 {
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat};
+    u64::from(u8x16_bitmask(u8x16_eq(vector(lanes), u8x16_splat(b'"'))))
+}
+
+/// Two halves of a vector are one load whatever the compiler optimises for; sixteen lanes are sixteen loads under
+/// `opt-level = "s"`.
+#[cfg(target_feature = "simd128")]
+#[inline]
+fn vector(lanes: &[u8; LANES]) -> core::arch::wasm32::v128 {
+    let both = u128::from_le_bytes(*lanes);
+    #[allow(clippy::cast_possible_truncation)]
+    core::arch::wasm32::u64x2(both as u64, (both >> 64) as u64)
 }
 
 /// The same where there are no vectors to spell out: a loop without an early end, which the compiler may make some of.
@@ -48,6 +85,13 @@ fn special(lanes: &[u8; LANES]) -> u64 {
 fn special(lanes: &[u8; LANES]) -> u64 {
     let marks = lanes.map(|byte| u64::from(matches!(byte, b'"' | b'\\' | 0..=0x1F)));
     marks.iter().rev().fold(0, |all, mark| all << 1 | mark)
+}
+
+/// The same for quotes.
+#[cfg(not(target_feature = "simd128"))]
+#[inline]
+fn quote(lanes: &[u8; LANES]) -> u64 {
+    lanes.iter().rev().fold(0, |all, byte| all << 1 | u64::from(*byte == b'"'))
 }
 
 /// The offset of the next byte at or after `at` that ends a run of plain string characters.
@@ -82,6 +126,15 @@ mod tests {
             let mut text = [b'a'; 64];
             text[at] = b'"';
             assert_eq!(marks(&text, 0), (1 << at, 64));
+        }
+    }
+
+    #[test]
+    fn all_quotes_are_found() {
+        for length in 0..150 {
+            let text: Vec<u8> = (0..length).map(|at| if at * at % 7 == 2 { b'"' } else { b'\\' }).collect();
+            let wanted: Vec<usize> = (0..length).filter(|at| at * at % 7 == 2).collect();
+            assert_eq!(quotes(&text).collect::<Vec<_>>(), wanted);
         }
     }
 

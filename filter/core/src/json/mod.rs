@@ -12,6 +12,7 @@ mod out;
 pub mod splice;
 
 pub use cursor::{Cursor, MAX_DEPTH};
+pub(crate) use lanes::quotes;
 pub use notes::{Long, Notes, Words};
 pub use out::{Out, escape, escaped};
 

@@ -95,8 +95,16 @@ fn event_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// The payload of an event's first `data` field, which is the only one in the streams that this is for.
 #[must_use]
 pub fn data(event: &[u8]) -> &[u8] {
-    let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.find_map(|line| line.strip_prefix(b"data:")).unwrap_or_default().trim_ascii()
+    let mut rest = event;
+    while !rest.is_empty() {
+        let end = super::sse::line_end(rest).unwrap_or(rest.len());
+        let (line, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if let Some(data) = line.strip_prefix(b"data:") {
+            return data.trim_ascii();
+        }
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    &[]
 }
 
 #[cfg(test)]
