@@ -180,12 +180,9 @@ impl Exchange {
             // A reply that is turned away before its end takes its connection with it, which the next prompt can use.
             length.clear();
         }
-        let status =
-            headers.iter().find(|(name, _)| name == ":status").and_then(|(_, status)| status.parse().ok());
-        let status = status.unwrap_or(502);
+        let status = host::named(&headers, ":status").and_then(|status| status.parse().ok()).unwrap_or(502);
         ledger::attempt(self.stream, self.place, |tried| tried.status = status);
-        let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-        if header(TAIL_HEADER).is_some() {
+        if host::named(&headers, TAIL_HEADER).is_some() {
             // Nobody is at the target's address: Envoy has gone on to the tail.
             return self.tail();
         }
@@ -435,8 +432,7 @@ pub fn gone(stream: u32, place: usize, target: &Target, broken: bool) {
 
 /// A provider's `retry-after` in milliseconds, where it is a number of seconds.
 pub fn retry_after(headers: &[(String, String)]) -> Option<u64> {
-    let (_, value) = headers.iter().find(|(name, _)| name == "retry-after")?;
-    value.trim().parse::<u64>().ok()?.checked_mul(1000)
+    host::named(headers, "retry-after")?.trim().parse::<u64>().ok()?.checked_mul(1000)
 }
 
 /// Puts the native head in the client's place, with those of its headers that go on.

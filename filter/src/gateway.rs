@@ -241,8 +241,7 @@ impl Stream {
         self.started = host::now();
         self.who = self.gateway.observe.map(|_| Who::of_headers(&self.headers));
         self.wishes = self.gateway.wishes(&self.headers);
-        let id = self.headers.iter().find(|(name, _)| name == "x-request-id");
-        self.request_id = id.map(|(_, value)| value.clone()).unwrap_or_default();
+        self.request_id = host::named(&self.headers, "x-request-id").unwrap_or_default().to_owned();
         self.course = Wishes::of_head(&self.headers);
         self.headers.retain(|(name, _)| kept(name));
     }
@@ -443,8 +442,7 @@ impl HttpContext for Stream {
         self.headers = host::headers(Half::Request);
         if self.inherits() {
             if self.gateway.observe.is_some() {
-                let path = self.headers.iter().find(|(name, _)| name == ":path");
-                observe::came(path.map_or("", |(_, path)| path.as_str()));
+                observe::came(host::named(&self.headers, ":path").unwrap_or_default());
                 if let Some(trace) = self.before.as_ref().and_then(|before| before.entry.trace.as_ref()) {
                     observe::came_in(trace, &self.headers);
                 }
@@ -455,9 +453,7 @@ impl HttpContext for Stream {
         if self.passage.is_some() {
             return Action::Pause;
         }
-        let header = |wanted: &str| {
-            self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
-        };
+        let header = |wanted: &str| host::named(&self.headers, wanted).unwrap_or_default();
         let head = RequestHead {
             method: header(":method"),
             path: header(":path"),

@@ -46,6 +46,11 @@ pub fn headers(half: Half) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The value of one of those headers.
+pub fn named<'h>(headers: &'h [(String, String)], wanted: &str) -> Option<&'h str> {
+    headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+}
+
 /// One header.
 pub fn header(half: Half, name: &str) -> Option<String> {
     let value = hostcalls::get_map_value_bytes(half.map(), name).ok().flatten()?;

@@ -17,6 +17,7 @@ use dragoman_core::error::Error;
 use dragoman_core::meter::Tried;
 
 use crate::hedge::Hedge;
+use crate::host;
 use crate::table::Table;
 
 /// How many bytes of request bodies may wait here for their attempts; a body beyond that is read from Envoy again.
@@ -81,9 +82,9 @@ impl<T> Legacy<T> {
 
     /// What was left for the request with this head. Its secret is good for once.
     pub fn take(&self, headers: &[(String, String)]) -> Option<(T, Entry)> {
-        let (_, secret) = headers.iter().find(|(name, _)| name == AGAIN_HEADER)?;
+        let secret = host::named(headers, AGAIN_HEADER)?;
         let (known, mut entry) =
-            self.0.borrow_mut().take_if(|(_, entry)| entry.secret.as_ref() == Some(secret))?;
+            self.0.borrow_mut().take_if(|(_, entry)| entry.secret.as_deref() == Some(secret))?;
         entry.secret = None;
         Some((known, entry))
     }

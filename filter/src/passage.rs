@@ -333,9 +333,7 @@ impl Passage {
     pub fn response_headers(&mut self, end: bool) -> Action {
         let Some(gone) = self.sent.as_ref().filter(|_| !self.refused) else { return Action::Continue };
         let headers = host::headers(Half::Response);
-        let header = |wanted: &str| {
-            headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
-        };
+        let header = |wanted: &str| host::named(&headers, wanted).unwrap_or_default();
         let status: u16 = header(":status").parse().unwrap_or(502);
         self.status = status;
         let (secret, course, answered) = ledger::with(self.id, |entry| {

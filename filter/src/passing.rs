@@ -64,7 +64,7 @@ impl Passing {
     /// The reply's head has come.
     pub fn response_headers(&mut self, end: bool) -> Action {
         let headers = host::headers(Half::Response);
-        let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let header = |wanted: &str| host::named(&headers, wanted);
         if header(TAIL_HEADER).is_some() {
             self.turned = true;
             return end_at_tail(self.stream, turn::tail(self.stream, None), false);

@@ -91,7 +91,7 @@ impl Rehearsal {
     }
 
     fn header(&self, wanted: &str) -> &str {
-        self.headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+        host::named(&self.headers, wanted).unwrap_or_default()
     }
 
     /// What takes this request, if it has no dry run.

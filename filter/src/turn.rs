@@ -132,9 +132,7 @@ pub fn answered(stream: u32, reply: &[u8], usage: Option<Usage>) -> Result<(Step
 /// Where the request leads that begins anew: to its own place, with the secret in a header that Envoy takes over.
 pub fn anew(entry: &mut Entry) -> Vec<Edit> {
     let headers = entry.headers.as_deref().unwrap_or_default();
-    let header = |wanted: &str| {
-        headers.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
-    };
+    let header = |wanted: &str| host::named(headers, wanted).unwrap_or_default();
     let scheme = if header(":scheme") == "https" { "https" } else { "http" };
     let location = format!("{scheme}://{}{}", header(":authority"), header(":path"));
     let secret = host::secret();
