@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Iterator
 from decimal import Decimal
@@ -211,6 +212,19 @@ def test_an_attempt_that_is_billed_is_in_the_total_whoever_answers(gateway, stan
         assert (line["status"], line["dragoman.attempts"]) == (status, 3)
         assert line["gen_ai.usage.cost"] == pytest.approx((told + more) / 1e9)
         assert change.wait(f"requests/{status // 100}xx", 2 if status == 200 else 1)["cost_nanodollars"] == told + more
+
+
+@holds
+def test_a_stream_tells_its_cost_where_that_is_asked_for(rooms, stands):
+    models = [entry("m", "openai/gpt-4o", rooms["first"].base + "/v1"), entry("unpriced", "openai/unheard-of", rooms["first"].base + "/v1")]
+    with start("roles", {"model_list": models, "litellm_settings": {"include_cost_in_streaming_usage": True}}) as telling:
+        for model, cost in (("m", 30 * GPT[0] + 11 * GPT[1]), ("unpriced", None)):
+            stands["first"].then(chat("A"), chat("B", prompt=20, completion=6))
+            text = ask(telling, model, "a", "b", stream=True, stream_options={"include_usage": True}).text
+            usage = json.loads(text.split("data: ")[-2])["usage"]
+            assert usage["total_tokens"] == 41 and usage.get("cost") == (cost and pytest.approx(cost / 1e9)), text
+        stands["first"].then(chat("A"), chat("B"))
+        assert "cost" not in ask(telling, "m", "a", "b").json()["usage"]
 
 
 @holds

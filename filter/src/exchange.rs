@@ -285,7 +285,7 @@ impl Exchange {
         let mut step = self.attempt.body(&bytes, end);
         if self.several && step.release.is_some() && self.attempt.failure().is_none() {
             let reply = step.bytes.as_deref().unwrap_or(&bytes);
-            match turn::answered(self.stream, reply, self.attempt.seen().usage) {
+            match turn::answered(self.stream, self.place, reply, self.attempt.seen()) {
                 Ok((said, turned)) => (step, self.turned) = (said, turned),
                 Err(error) => step = self.attempt.fail(error),
             }

@@ -5,7 +5,7 @@ use dragoman_core::attempt::{Edit, Step};
 use dragoman_core::config::{AGAIN_HEADER, TRACEPARENT, WAIT_HEADER};
 use dragoman_core::course::Next;
 use dragoman_core::error::Error;
-use dragoman_core::meter::Usage;
+use dragoman_core::meter::Seen;
 
 use crate::host;
 use crate::ledger::{self, Entry};
@@ -109,12 +109,15 @@ pub fn tail(stream: u32, place: Option<usize>) -> Turn {
     .unwrap_or_else(|| Turn::Stays(Error::unreached()))
 }
 
-/// A prompt of several has been answered by `reply`, for which its provider has told `usage`: what becomes of the reply, and
-/// whether it is turned away, as another prompt has its turn.
-pub fn answered(stream: u32, reply: &[u8], usage: Option<Usage>) -> Result<(Step, bool), Error> {
+/// A prompt of several has been answered by `reply`, of which the attempt at `place` has `seen` this: what becomes of the reply,
+/// and whether it is turned away, as another prompt has its turn.
+pub fn answered(stream: u32, place: usize, reply: &[u8], seen: &Seen) -> Result<(Step, bool), Error> {
     let step = ledger::with(stream, |entry| {
         let several = entry.several.as_mut()?;
-        let bytes = match several.answered(reply, usage) {
+        let told = several.streams() && entry.gateway.as_ref().is_some_and(|known| known.stream_cost);
+        let price = || entry.attempts.get(place)?.info.as_ref()?.price.as_ref();
+        let cost = seen.usage.filter(|_| told).and_then(|usage| Some(price()?.cost(&usage, seen.tier)));
+        let bytes = match several.answered(reply, seen.usage, cost) {
             Ok(bytes) => bytes,
             Err(error) => return Some(Err(error)),
         };

@@ -137,11 +137,16 @@ impl Several {
     }
 
     /// A prompt has been answered by `reply`, a whole one in the client's language, for which its provider has told `usage`: the body of
-    /// the client's reply, or nothing where the next prompt has its turn.
+    /// the client's reply, or nothing where the next prompt has its turn. `cost` where a stream's client is told what it costs.
     ///
     /// # Errors
     /// An upstream error when it is no such reply, or when there is no room for what it says.
-    pub fn answered(&mut self, reply: &[u8], usage: Option<Usage>) -> Result<Option<Vec<u8>>, Error> {
+    pub fn answered(
+        &mut self,
+        reply: &[u8],
+        usage: Option<Usage>,
+        cost: Option<u64>,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let reply = std::str::from_utf8(reply).ok().and_then(|text| Cursor::new(text).json().ok());
         let reply = reply.filter(|reply| reply.kind() == Kind::Object);
         let reply = reply.ok_or_else(|| Error::garbled("The provider's answer is no completion."))?;
@@ -163,9 +168,9 @@ impl Several {
             return Ok(None);
         }
         // What a client is told of tokens is what providers have counted.
-        let bill = usage.map(|usage| Bill { usage, estimated: self.before.is_none(), cost: None });
+        let bill = usage.map(|usage| Bill { usage, estimated: self.before.is_none(), cost });
         let all = bill.and_then(|bill| self.with_before(Some(bill)));
-        let usage = all.filter(|bill| !bill.estimated).map(|bill| bill.usage);
+        let usage = all.filter(|bill| !bill.estimated).map(|bill| Usage { cost: bill.cost, ..bill.usage });
         Ok(Some(self.reply(reply, usage)))
     }
 
@@ -236,11 +241,11 @@ mod tests {
     }
 
     /// Answers a request's three prompts, each for ten nanodollars; what its client gets.
-    fn answer(asked: &Request, usages: [Option<Usage>; 3]) -> String {
+    fn answer(asked: &Request, usages: [Option<Usage>; 3], cost: Option<u64>) -> String {
         let mut several = Several::begin(asked);
         for (place, text) in ["A", "B", "C"].into_iter().enumerate() {
             assert_eq!(several.at(), place);
-            match several.answered(reply(text).as_bytes(), usages[place]).unwrap() {
+            match several.answered(reply(text).as_bytes(), usages[place], cost).unwrap() {
                 None => {}
                 Some(out) => {
                     assert_eq!((place, several.streams(), several.passed()), (2, asked.stream(), false));
@@ -278,7 +283,7 @@ mod tests {
 
     #[test]
     fn answers_become_one_reply() {
-        let out = answer(&asked(""), [usage(1), usage(2), usage(3)]);
+        let out = answer(&asked(""), [usage(1), usage(2), usage(3)], None);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         let choice = |index: u64, text: &str| match text {
             "" => serde_json::json!({"index": index, "text": ""}),
@@ -292,14 +297,15 @@ mod tests {
         });
         assert_eq!(value, wanted);
         for untold in [[None, usage(2), usage(3)], [usage(1), None, usage(3)], [usage(1), usage(2), None]] {
-            assert!(!answer(&asked(""), untold).contains("usage"));
+            assert!(!answer(&asked(""), untold, None).contains("usage"));
         }
     }
 
     #[test]
     fn or_one_stream() {
         for (more, counted) in [("", false), (r#","stream_options":{"include_usage":true}"#, true)] {
-            let out = answer(&asked(&format!(r#","stream":true{more}"#)), [usage(1), usage(2), usage(3)]);
+            let out =
+                answer(&asked(&format!(r#","stream":true{more}"#)), [usage(1), usage(2), usage(3)], None);
             let mut events: Vec<&str> = out.split_terminator("\n\n").collect();
             assert_eq!(events.pop(), Some("data: [DONE]"));
             let chunks: Vec<serde_json::Value> = events
@@ -312,6 +318,7 @@ mod tests {
                 assert_eq!((&chunk["choices"][0]["index"], &chunk["id"]), (&index.into(), &"C".into()));
                 assert!(chunk["choices"][1].is_null() && chunk.get("usage").is_none());
             }
+            assert!(!out.contains("cost"));
             if counted {
                 assert_eq!(
                     (&chunks[6]["choices"], &chunks[6]["usage"]["total_tokens"]),
@@ -322,15 +329,22 @@ mod tests {
     }
 
     #[test]
+    fn its_cost_is_told_where_that_of_all_is_known() {
+        let asked = asked(r#","stream":true,"stream_options":{"include_usage":true}"#);
+        let told = answer(&asked, [usage(1), usage(2), usage(3)], Some(12));
+        assert!(told.contains(r#""total_tokens":9,"cost":0.000000032}"#), "{told}");
+    }
+
+    #[test]
     fn what_is_no_reply_and_what_is_too_much_is_an_error() {
         for garbled in ["what", "[]", "\u{7f}"] {
             let mut several = Several::begin(&asked(""));
-            assert!(several.answered(garbled.as_bytes(), None).is_err(), "{garbled}");
+            assert!(several.answered(garbled.as_bytes(), None, None).is_err(), "{garbled}");
         }
         let mut several = Several::begin(&asked(""));
         let long = reply(&"x".repeat(MAX_KEPT / 2 + 1));
-        assert!(matches!(several.answered(long.as_bytes(), None), Ok(None)));
-        let error = several.answered(long.as_bytes(), None).unwrap_err();
+        assert!(matches!(several.answered(long.as_bytes(), None, None), Ok(None)));
+        let error = several.answered(long.as_bytes(), None, None).unwrap_err();
         assert_eq!(error.http_status(), 502);
     }
 }
