@@ -205,6 +205,38 @@ class Responses(Language):
         return answer
 
 
+class Completions(Language):
+    """OpenAI's older completions: texts alone, and no turn but the first."""
+
+    def say(self, text: str, image: bool = False) -> Answer:
+        http = openai.DefaultHttpxClient(verify=False)
+        client = openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+        prompt: Any = text
+        if image:
+            prompt = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
+        more: dict[str, Any] = {}
+        if self.tools:
+            more["tools"] = [{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA}}]
+        if self.thinking:
+            more["reasoning_effort"] = "high"
+        asked: dict[str, Any] = {"model": self.model, "prompt": prompt, "max_tokens": 4000, "extra_body": more}
+        answer = Answer()
+        try:
+            if self.stream:
+                replies = list(client.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+            else:
+                replies = [client.completions.create(**asked)]
+        except openai.APIStatusError as error:
+            raise Refused(error.status_code, str(error.body["message"])) from error
+        for reply in replies:
+            for choice in reply.choices:
+                answer.text += choice.text
+                answer.finish = choice.finish_reason or answer.finish
+        usage = replies[-1].usage
+        answer.input, answer.output = usage.prompt_tokens, usage.completion_tokens
+        return answer
+
+
 def gathered(chunks: Any) -> ChatCompletion:
     """A stream of chunks as one object. The SDK's own accumulator knows calls of functions only."""
     message: dict[Any, Any] = {}
@@ -240,4 +272,4 @@ def grammar(events: list[Any]) -> None:
     assert open_ is None, kinds
 
 
-LANGUAGES: dict[str, type[Language]] = {"chat": Chat, "messages": Messages, "responses": Responses}
+LANGUAGES: dict[str, type[Language]] = {"chat": Chat, "messages": Messages, "responses": Responses, "completions": Completions}

@@ -5,6 +5,10 @@ use crate::json::{Json, Kind, Out, Str};
 use crate::openai::Body;
 use crate::openai::request::{missing, wrong};
 
+/// What only chats have: a completion's answer has no place for what comes of these.
+const CHATS_OWN: [&str; 7] =
+    ["messages", "tools", "tool_choice", "functions", "function_call", "modalities", "audio"];
+
 /// The chat request, a body's text, that asks the same.
 ///
 /// # Errors
@@ -17,6 +21,10 @@ pub(super) fn to_chat(body: &Body) -> Result<Vec<u8>, Error> {
     let prompt = prompt(field("prompt").ok_or_else(|| missing("prompt"))?)?;
     if field("suffix").is_some_and(|suffix| suffix.as_str().is_none_or(|suffix| !suffix.is_empty())) {
         return Err(refused("suffix", "nothing can be inserted before a 'suffix'"));
+    }
+    if let Some(name) = CHATS_OWN.iter().find(|name| field(name).is_some()) {
+        let message = format!("A completion has no '{name}': send the request to /v1/chat/completions.");
+        return Err(Error::client(ErrorKind::UnsupportedParameter, message).param(*name));
     }
     let several = field("best_of").and_then(Json::as_u64).unwrap_or(1);
     if several > field("n").and_then(Json::as_u64).unwrap_or(1) {
@@ -126,7 +134,10 @@ mod tests {
             (r#""prompt":[]"#, "prompt"),
             (r#""prompt":{}"#, "prompt"),
             (r#""n":1"#, "prompt"),
+            (r#""prompt":[{"type":"text","text":"a"}]"#, "prompt"),
             (r#""prompt":"a","suffix":"b""#, "suffix"),
+            (r#""prompt":"a","messages":[]"#, "messages"),
+            (r#""prompt":"a","tools":[]"#, "tools"),
             (r#""prompt":"a","best_of":3,"n":2"#, "best_of"),
             (r#""prompt":"a","echo":true,"logprobs":0"#, "echo"),
             (r#""prompt":"a","logprobs":"many""#, "logprobs"),
