@@ -347,7 +347,8 @@ def litellm_config(provider: int, routes: int = 1) -> str:
         (OPENAI_MODEL, f"openai/{OPENAI_MODEL}", here + "/v1"),
         (EMBEDDING_MODEL, f"openai/{EMBEDDING_MODEL}", here + "/v1"),
     ]
-    models += [(f"route-{n}", f"anthropic/{ANTHROPIC_MODEL}", here) for n in range(routes - 1)]
+    # Each further route has five targets, as those of a large company's table.
+    models += [(f"route-{n}", f"anthropic/{ANTHROPIC_MODEL}-{target}", here) for n in range(routes - 1) for target in range(5)]
     entries = [
         {"model_name": name, "litellm_params": {"model": model, "api_base": base, "api_key": "sk-provider"}}
         for name, model, base in models
