@@ -284,8 +284,10 @@ fn render(args: &RenderArgs) -> Result<ExitCode, String> {
         wasm.unwrap_or_else(|| "dragoman.wasm".into()),
         args.role,
     )?;
-    for name in plan.secrets.generated().keys() {
-        eprintln!("dragoman: a key stands in the config itself: give it to Envoy's process as {name}");
+    let shown: Vec<&str> = plan.secrets.generated().keys().map(String::as_str).collect();
+    if !shown.is_empty() {
+        let names = shown.join(", ");
+        eprintln!("dragoman: keys stand in the config itself: give them to Envoy's process as {names}");
     }
     let bootstrap = bootstrap::text::yaml(&bootstrap::bootstrap(&plan, &site));
     let Some(out) = &args.out else { return print(&bootstrap) };
