@@ -15,8 +15,31 @@ const CONNECTION_BUFFER: u32 = 32 * 1024;
 /// How much more than the filter's limit Envoy takes, so that the filter's own refusal, in OpenAI's form, comes first.
 const BODY_SLACK: usize = 4 * 1024 * 1024;
 
+/// What a listener has in itself, or where it finds it.
+pub struct Parts {
+    /// The gateway's filter.
+    pub gateway: Value,
+    /// The routes, behind the connection manager's key for them.
+    pub routes: (&'static str, Value),
+}
+
+impl Parts {
+    /// Those of a listener that has all in itself.
+    pub fn inside(plan: &Plan, site: &Site) -> Self {
+        Self { gateway: filter::gateway(plan, site), routes: ("route_config", route_config(plan, site)) }
+    }
+}
+
+/// The routes of all hosts.
+pub fn route_config(plan: &Plan, site: &Site) -> Value {
+    json!({
+        "name": "dragoman",
+        "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": routes(plan, site)}],
+    })
+}
+
 /// The listener.
-pub fn listener(plan: &Plan, site: &Site) -> Value {
+pub fn listener(plan: &Plan, site: &Site, parts: Parts) -> Value {
     let connection_buffer = if site.version.limits_bodies_by_route() {
         CONNECTION_BUFFER as usize
     } else {
@@ -30,7 +53,7 @@ pub fn listener(plan: &Plan, site: &Site) -> Value {
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": typed(
                 "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                connection_manager(plan, site),
+                connection_manager(plan, site, parts),
             ),
         }]}],
     })
@@ -47,7 +70,8 @@ fn body_limit(plan: &Plan, site: &Site) -> usize {
     }
 }
 
-fn connection_manager(plan: &Plan, site: &Site) -> Value {
+fn connection_manager(plan: &Plan, site: &Site, parts: Parts) -> Value {
+    let (found, routes) = parts.routes;
     let mut manager = json!({
         "stat_prefix": "dragoman",
         "codec_type": "AUTO",
@@ -84,13 +108,10 @@ fn connection_manager(plan: &Plan, site: &Site) -> Value {
         // How long a client may take to send its request; a body of the limit at 1 Mbit/s fits.
         "request_timeout": "300s",
         "http_filters": [
-            filter::gateway(plan, site),
+            parts.gateway,
             router(plan, site),
         ],
-        "route_config": {
-            "name": "dragoman",
-            "virtual_hosts": [{"name": "dragoman", "domains": ["*"], "routes": routes(plan, site)}],
-        },
+        found: routes,
     });
     if let Some(manager) = manager.as_object_mut() {
         if let Value::Object(told) = observe::connection_manager(plan, site) {

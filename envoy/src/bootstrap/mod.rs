@@ -55,27 +55,34 @@ impl Site {
 /// A whole bootstrap.
 #[must_use]
 pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
+    let listeners = listeners(plan, site, listener::Parts::inside(plan, site));
+    whole(site, "static_resources", &json!({"listeners": listeners, "clusters": clusters(plan, site)}))
+}
+
+/// All listeners: the clients' own, and where a request that nobody answers goes.
+fn listeners(plan: &Plan, site: &Site, parts: listener::Parts) -> Vec<Value> {
+    let mut listeners = vec![listener::listener(plan, site, parts)];
+    if site.role != Role::Inline {
+        listeners.push(tail::listener(plan, site));
+    }
+    listeners
+}
+
+/// What Envoy is told beside its resources, and these by the key that says how it has them.
+fn whole(site: &Site, key: &str, resources: &Value) -> Value {
     let mut bootstrap = json!({
         "node": {"id": "dragoman", "cluster": "dragoman"},
         "admin": process::admin(site),
-        "static_resources": {
-            "listeners": [listener::listener(plan, site)],
-            "clusters": clusters(plan, site),
-        },
+        key: resources,
         "stats_config": process::stats(site.version),
         // A cluster's statistics take more memory than the cluster: they come with its first request.
         "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "overload_manager": process::overload_manager(),
     });
-    if site.role != Role::Inline {
-        if let Some(listeners) =
-            bootstrap.pointer_mut("/static_resources/listeners").and_then(Value::as_array_mut)
-        {
-            listeners.push(tail::listener(plan, site));
-        }
-        if let Some(bootstrap) = bootstrap.as_object_mut() {
-            bootstrap.insert("bootstrap_extensions".to_owned(), tail::extensions());
-        }
+    if site.role != Role::Inline
+        && let Some(bootstrap) = bootstrap.as_object_mut()
+    {
+        bootstrap.insert("bootstrap_extensions".to_owned(), tail::extensions());
     }
     bootstrap
 }
