@@ -175,9 +175,10 @@ def test_the_least_busy(three):
         # Two are busy for a while, then the third takes all.
         waiting = []
         while len(three[0].requests) < 1 or len(three[1].requests) < 1:
+            # Among those that are free, chance decides: one of two is not met in sixty times hardly ever.
             waiting.append(pool.submit(ask, gateway))
-            time.sleep(0.1)
-            assert len(waiting) < 8
+            time.sleep(0.02)
+            assert len(waiting) < 60
         assert tally(gateway, 10) == {"three": 10}
         assert [len(standin.requests) for standin in three[:2]] == [1, 1]
         for standin in three[:2]:

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::{Site, address, duration, filter, observe, typed};
 use crate::convert::Plan;
 
-/// What a connection may hold back before Envoy stops reading from it: Envoy's advice for the edge.
-const CONNECTION_BUFFER: u32 = 32 * 1024;
+/// What a connection may hold back before Envoy stops reading from it. Envoy's advice for the edge is 32 KiB; eight times as
+/// much takes a third from what an image of 800 KB costs (690 µs of CPU more than in bare Envoy become 457).
+const CONNECTION_BUFFER: u32 = 256 * 1024;
 /// How much more than the filter's limit Envoy takes, so that the filter's own refusal, in OpenAI's form, comes first.
 const BODY_SLACK: usize = 4 * 1024 * 1024;
 

@@ -157,7 +157,7 @@ fn a_version_is_told_what_it_can_do() {
     assert!(!old.to_string().contains("hold_heads") && new.to_string().contains("hold_heads"));
     let buffer =
         |v: &Value| v["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"].as_u64();
-    assert_eq!((buffer(&old), buffer(&new)), (Some(72 * 1024 * 1024), Some(32 * 1024)));
+    assert_eq!((buffer(&old), buffer(&new)), (Some(72 * 1024 * 1024), Some(256 * 1024)));
 }
 
 #[test]
