@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from checks import HELLO, assert_openai_error
+from checks import HELLO, assert_openai_error, wait_until
 from conftest import PROVIDER_KEY, entry
 from gateway import HTTP, Dragoman
 from standins.scripted import Scripted, Until, json_reply, stream_reply
@@ -203,6 +203,36 @@ def test_the_fastest(three, stream):
         for _ in range(20):
             assert ask(gateway, stream=stream).status_code == 200
         assert len(three_.requests) == before + 20
+
+
+def test_who_is_nearly_as_fast_is_as_good(three):
+    one, two, three_ = three
+    one.delay, two.delay, three_.delay = 0.3, 0.5, 2
+    models = [target("m", standin) for standin in three]
+    for buffer, wanted in ((None, {"one"}), (2.0, {"one", "two"})):
+        arguments = {} if buffer is None else {"lowest_latency_buffer": buffer}
+        with running(models, {"routing_strategy": "latency-based-routing", "routing_strategy_args": arguments}) as gateway:
+            # Until all are known.
+            before = [len(standin.requests) for standin in three]
+            while not all(len(standin.requests) > known for standin, known in zip(three, before, strict=True)):
+                assert ask(gateway).status_code == 200
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                answered = [who(answer) for answer in pool.map(lambda _: ask(gateway), range(20))]
+            assert set(answered) == wanted, answered
+
+
+def test_a_time_that_was_measured_is_forgotten(three):
+    """Within `ttl` (seconds) the slow one is left alone; behind it, it is tried again."""
+    one, two, three_ = three
+    one.delay = three_.delay = 0.5
+    models = [target("m", standin) for standin in three]
+    with running(models, {"routing_strategy": "latency-based-routing", "routing_strategy_args": {"ttl": 3}}) as gateway:
+        while not (one.requests and two.requests and three_.requests):
+            assert ask(gateway).status_code == 200
+        one.delay = three_.delay = 0
+        before = len(one.requests) + len(three_.requests)
+        assert {who(ask(gateway)) for _ in range(10)} == {"two"}
+        wait_until(lambda: ask(gateway).status_code == 200 and len(one.requests) + len(three_.requests) > before)
 
 
 def test_the_least_used_and_none_over_its_limit(three):

@@ -76,6 +76,9 @@
 //!   that it has picked in memory, where the attempt takes it. Five thousand targets at one vendor's are one cluster and
 //!   one pool of connections; with a cluster for each target and for each chain they were ten thousand, which took 2 GB
 //!   over TLS and half a minute to start (now 165 MB and 2 s).
+//! * **Who fails is left alone by the filter, not by Envoy's outlier detection**: a cluster is one endpoint, so that Envoy
+//!   could only refuse what it ejects, and with it all other targets at that address. Cooldowns are per target, know a
+//!   provider's classes of errors and its `retry-after`, and are shared by all workers ([`route`]).
 //! * **A failure begins its request anew** ([`course`]): the attempt answers with a redirect to the request's own place,
 //!   which Envoy follows with the body that it has kept, so that the gateway picks again, at any address, from what is
 //!   then known. What tells nothing (a reset, silence) Envoy itself tries again, on a tail that only carries the decision.
