@@ -102,7 +102,7 @@ class Process:
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def start(self, seconds: float = 60) -> None:
+    def start(self, seconds: float = 60, tries: int = 2) -> None:
         command = [str(part) for part in self.command()]
         with (self.home / "stdout").open("wb") as out, (self.home / "stderr").open("wb") as err:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.env, start_new_session=True)
@@ -112,9 +112,14 @@ class Process:
             if code is not None or time.monotonic() > end:
                 self.stop()
                 said = self.log()[-4000:]
+                if tries and "cannot bind" in said and "Address already in use" in said:
+                    # Another suite beside this one has taken the port meanwhile.
+                    self.port, self.admin_port = free_port(), free_port()
+                    return self.start(seconds, tries - 1)
                 shutil.rmtree(self.home, ignore_errors=True)
                 raise NotReady(f"{command[0]} ended with {code}:\n{said}" if code is not None else f"{command[0]} was not ready in time:\n{said}")
             time.sleep(0.02)
+        return None
 
     def ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
