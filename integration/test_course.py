@@ -482,10 +482,9 @@ class TestTimeouts:
     )
     def test_of_the_request(self, pair: Dragoman, stands: dict[str, Scripted], headers: dict[str, str], body: dict[str, Any]) -> None:
         stands["a"].then(SILENT)
-        began = time.monotonic()
         reply = ask(pair, headers=headers, num_retries=0, **body)
-        assert reply.status_code == 504
-        assert 0.5 <= time.monotonic() - began < 0.95
+        assert reply.status_code == 504, reply.text
+        assert "didn't answer within 500 ms" in reply.text
 
 
 def test_nobody_else_begins_a_request_anew(stands: dict[str, Scripted]) -> None:
