@@ -115,11 +115,11 @@ class Process:
                 if tries and "cannot bind" in said and "Address already in use" in said:
                     # Another suite beside this one has taken the port meanwhile.
                     self.port, self.admin_port = free_port(), free_port()
-                    return self.start(seconds, tries - 1)
+                    self.start(seconds, tries - 1)
+                    return
                 shutil.rmtree(self.home, ignore_errors=True)
                 raise NotReady(f"{command[0]} ended with {code}:\n{said}" if code is not None else f"{command[0]} was not ready in time:\n{said}")
             time.sleep(0.02)
-        return None
 
     def ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):

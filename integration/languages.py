@@ -19,6 +19,9 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY4
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 """The input of every function."""
 
+FUNCTION = {"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA}}
+"""One of them, as a chat's tool."""
+
 RUN = {"name": "run", "description": "Runs a program."}
 """A custom tool: its input is a text."""
 
@@ -56,6 +59,11 @@ class Language:
         self.tools, self.thinking, self.stream = tools, thinking, stream
         self.turns: list[Any] = []
 
+    def sdk(self) -> openai.OpenAI:
+        """OpenAI's SDK, as the client of the gateway."""
+        http = openai.DefaultHttpxClient(verify=False)
+        return openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+
     def say(self, text: str, image: bool = False) -> Answer:
         """The user says something."""
         raise NotImplementedError
@@ -80,11 +88,10 @@ class Chat(Language):
         return self._ask()
 
     def _ask(self) -> Answer:
-        http = openai.DefaultHttpxClient(verify=False)
-        client = openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+        client = self.sdk()
         more: dict[str, Any] = {"max_completion_tokens": 4000}
         if self.tools:
-            more["tools"] = [{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA}}]
+            more["tools"] = [FUNCTION]
         if self.custom:
             more["tools"] = [{"type": "custom", "custom": RUN}]
         if self.thinking:
@@ -175,8 +182,7 @@ class Responses(Language):
         return self._ask()
 
     def _ask(self) -> Answer:
-        http = openai.DefaultHttpxClient(verify=False)
-        client = openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+        client = self.sdk()
         more: dict[str, Any] = {"max_output_tokens": 4000, "store": False, "include": ["reasoning.encrypted_content"]}
         if self.tools:
             more["tools"] = [{"type": "function", "name": "get_weather", "description": "The weather", "parameters": SCHEMA, "strict": False}]
@@ -209,14 +215,13 @@ class Completions(Language):
     """OpenAI's older completions: texts alone, and no turn but the first."""
 
     def say(self, text: str, image: bool = False) -> Answer:
-        http = openai.DefaultHttpxClient(verify=False)
-        client = openai.OpenAI(base_url=self.base_url + "/v1", api_key="sk-client", http_client=http, max_retries=0, timeout=60)
+        client = self.sdk()
         prompt: Any = text
         if image:
             prompt = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
         more: dict[str, Any] = {}
         if self.tools:
-            more["tools"] = [{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": SCHEMA}}]
+            more["tools"] = [FUNCTION]
         if self.thinking:
             more["reasoning_effort"] = "high"
         asked: dict[str, Any] = {"model": self.model, "prompt": prompt, "max_tokens": 4000, "extra_body": more}

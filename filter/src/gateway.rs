@@ -28,7 +28,7 @@ use crate::host::{self, Half};
 use crate::ledger::{self, Entry};
 use crate::observe;
 use crate::passage::Passage;
-use crate::settle::{self, Asked, measure, settle};
+use crate::settle::{Asked, billed, measure, settle};
 use crate::state;
 
 /// The filter state by which the gateway hands a stream over to its attempts.
@@ -263,7 +263,7 @@ impl Stream {
         let now = host::now();
         let told = ledger::with(self.id, |entry| {
             let last = entry.attempts.get(entry.answered())?;
-            let bill = if admitted.stream { None } else { settle::bill(entry, &self.gateway) };
+            let bill = if admitted.stream { None } else { billed(entry, &self.gateway) };
             // What ran beside another one took no time of its own.
             let alone = entry.attempts.iter().filter(|tried| !tried.beside);
             let busy: u64 = alone.map(|tried| tried.busy(now)).sum();

@@ -58,10 +58,17 @@ pub fn settle(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, observed: boo
 }
 
 /// What the answer of a stream was billed. One of several prompts is that of all their attempts: the client can't know them apart.
-pub fn bill(entry: &Entry, gateway: &Gateway) -> Option<Bill> {
-    let bills: Vec<_> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
-    let own = bills.get(entry.answered()).copied().flatten();
-    if entry.several.is_some() { whole(entry, own, &bills) } else { own }
+pub fn billed(entry: &Entry, gateway: &Gateway) -> Option<Bill> {
+    if entry.several.is_none() {
+        return gateway.bill(entry.attempts.get(entry.answered())?);
+    }
+    let bills = bills(entry, gateway);
+    whole(entry, &bills, total(&bills))
+}
+
+/// What each attempt was billed.
+fn bills(entry: &Entry, gateway: &Gateway) -> Vec<Option<Bill>> {
+    entry.attempts.iter().map(|tried| gateway.bill(tried)).collect()
 }
 
 /// What all attempts cost: nothing known where one has no price, or none was billed.
@@ -70,10 +77,9 @@ fn total(bills: &[Option<Bill>]) -> Option<u64> {
     billed.next().and_then(|first| billed.try_fold(first?, |sum, cost| Some(cost?.saturating_add(sum))))
 }
 
-/// The bill of the attempt that answered at the cost of all, with those of the prompts before.
-fn whole(entry: &Entry, own: Option<Bill>, bills: &[Option<Bill>]) -> Option<Bill> {
-    let cost = total(bills);
-    let own = own.map(|own| Bill { cost, ..own });
+/// The bill of the attempt that answered at the `cost` of all, with those of the prompts before.
+fn whole(entry: &Entry, bills: &[Option<Bill>], cost: Option<u64>) -> Option<Bill> {
+    let own = bills.get(entry.answered()).copied().flatten().map(|own| Bill { cost, ..own });
     let Some(several) = entry.several.as_ref().filter(|several| several.before.is_some()) else { return own };
     // Attempts before one that was not billed may have been.
     let tried =
@@ -85,10 +91,11 @@ fn whole(entry: &Entry, own: Option<Bill>, bills: &[Option<Bill>]) -> Option<Bil
 pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &mut dyn FnMut(&Measurement<'_>)) {
     let answered = entry.answered();
     let last = entry.attempts.get(answered);
-    let bills: Vec<Option<Bill>> = entry.attempts.iter().map(|tried| gateway.bill(tried)).collect();
+    let bills = bills(entry, gateway);
+    let cost = total(&bills);
     // What no attempt tells (no connection, no time, no target), the status does.
     let unanswered = || (asked.status >= 400).then(|| Kind::of_status(asked.status));
-    let own = whole(entry, bills.get(answered).copied().flatten(), &bills);
+    let own = whole(entry, &bills, cost);
     let before = entry.several.as_ref().and_then(|several| several.before);
     let measurement = Measurement {
         route: asked.route,
@@ -104,7 +111,7 @@ pub fn measure(asked: &Asked<'_>, gateway: &Gateway, entry: &Entry, tell: &mut d
         failure: last.and_then(|tried| tried.failure).or_else(unanswered),
         usage: own.map(|bill| bill.usage),
         estimated: own.is_some_and(|bill| bill.estimated),
-        cost: if before.is_some() { own.and_then(|bill| bill.cost) } else { total(&bills) },
+        cost: if before.is_some() { own.and_then(|bill| bill.cost) } else { cost },
         started: asked.started,
         duration: host::now().saturating_sub(asked.started),
         first_token: last.and_then(|tried| tried.first_token).map(|at| at.saturating_sub(asked.started)),

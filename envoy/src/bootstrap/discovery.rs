@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::listener::{self, Parts};
+use super::listener::{self, Contents};
 use super::{Site, clusters, filter, listeners, whole};
 use crate::convert::Plan;
 
@@ -28,7 +28,7 @@ pub struct Part {
 pub fn watched(plan: &Plan, site: &Site, folder: &Path) -> (String, Vec<Part>) {
     let source =
         |file: &str| json!({"resource_api_version": "V3", "path_config_source": {"path": folder.join(file)}});
-    let elsewhere = Parts {
+    let elsewhere = Contents {
         gateway: json!({
             "name": "dragoman",
             "config_discovery": {

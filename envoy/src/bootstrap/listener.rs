@@ -17,14 +17,14 @@ const CONNECTION_BUFFER: u32 = 256 * 1024;
 const BODY_SLACK: usize = 4 * 1024 * 1024;
 
 /// What a listener has in itself, or where it finds it.
-pub struct Parts {
+pub struct Contents {
     /// The gateway's filter.
     pub gateway: Value,
     /// The routes, behind the connection manager's key for them.
     pub routes: (&'static str, Value),
 }
 
-impl Parts {
+impl Contents {
     /// Those of a listener that has all in itself.
     pub fn inside(plan: &Plan, site: &Site) -> Self {
         Self { gateway: filter::gateway(plan, site), routes: ("route_config", route_config(plan, site)) }
@@ -40,7 +40,7 @@ pub fn route_config(plan: &Plan, site: &Site) -> Value {
 }
 
 /// The listener.
-pub fn listener(plan: &Plan, site: &Site, parts: Parts) -> Value {
+pub fn listener(plan: &Plan, site: &Site, contents: Contents) -> Value {
     let connection_buffer = if site.version.limits_bodies_by_route() {
         CONNECTION_BUFFER as usize
     } else {
@@ -54,7 +54,7 @@ pub fn listener(plan: &Plan, site: &Site, parts: Parts) -> Value {
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": typed(
                 "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                connection_manager(plan, site, parts),
+                connection_manager(plan, site, contents),
             ),
         }]}],
     })
@@ -71,8 +71,8 @@ fn body_limit(plan: &Plan, site: &Site) -> usize {
     }
 }
 
-fn connection_manager(plan: &Plan, site: &Site, parts: Parts) -> Value {
-    let (found, routes) = parts.routes;
+fn connection_manager(plan: &Plan, site: &Site, contents: Contents) -> Value {
+    let (found, routes) = contents.routes;
     let mut manager = json!({
         "stat_prefix": "dragoman",
         "codec_type": "AUTO",
@@ -109,7 +109,7 @@ fn connection_manager(plan: &Plan, site: &Site, parts: Parts) -> Value {
         // How long a client may take to send its request; a body of the limit at 1 Mbit/s fits.
         "request_timeout": "300s",
         "http_filters": [
-            parts.gateway,
+            contents.gateway,
             router(plan, site),
         ],
         found: routes,

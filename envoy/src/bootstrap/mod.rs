@@ -55,13 +55,13 @@ impl Site {
 /// A whole bootstrap.
 #[must_use]
 pub fn bootstrap(plan: &Plan, site: &Site) -> Value {
-    let listeners = listeners(plan, site, listener::Parts::inside(plan, site));
+    let listeners = listeners(plan, site, listener::Contents::inside(plan, site));
     whole(site, "static_resources", &json!({"listeners": listeners, "clusters": clusters(plan, site)}))
 }
 
 /// All listeners: the clients' own, and where a request that nobody answers goes.
-fn listeners(plan: &Plan, site: &Site, parts: listener::Parts) -> Vec<Value> {
-    let mut listeners = vec![listener::listener(plan, site, parts)];
+fn listeners(plan: &Plan, site: &Site, contents: listener::Contents) -> Vec<Value> {
+    let mut listeners = vec![listener::listener(plan, site, contents)];
     if site.role != Role::Inline {
         listeners.push(tail::listener(plan, site));
     }
