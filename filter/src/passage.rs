@@ -241,9 +241,9 @@ impl Passage {
             Some(entry.course.as_mut()?.find(|course| {
                 wishes.tried = course.tried().to_vec();
                 let chosen = gateway.carry(&self.way, Some(course.model()), &wishes, &world)?;
-                let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.timeout_ms);
+                let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.chosen.timeout_ms);
                 let timeout_ms = timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-                let retries = course.wishes().retries.or(chosen.choice.retries);
+                let retries = course.wishes().retries.or(chosen.choice.chosen.retries);
                 course.goes(chosen.target, chosen.targets, timeout_ms, retries);
                 Ok(chosen)
             }))
@@ -276,7 +276,7 @@ impl Passage {
         let scheme = if target.address.tls { "https" } else { "http" };
         let course =
             ledger::with(self.id, |entry| Some(entry.course.as_ref()?.wishes().timeout_ms)).flatten();
-        let timeout = course.flatten().or(chosen.choice.timeout_ms).map(|timeout| timeout.to_string());
+        let timeout = course.flatten().or(chosen.choice.chosen.timeout_ms).map(|timeout| timeout.to_string());
         let mut head = vec![
             (":method", self.method.as_str()),
             (":scheme", scheme),
@@ -293,10 +293,10 @@ impl Passage {
             self.hand_over(&target, chosen.model.as_deref(), &head);
         }
         host::set_headers(Half::Request, head);
-        if !chosen.choice.cluster.is_empty() || !target.cluster.is_empty() {
+        if !chosen.choice.chosen.cluster.is_empty() || !target.cluster.is_empty() {
             // Last, as it clears the route that Envoy has found so far. The choice's cluster goes on to the tail.
-            let whole = course.is_some() && !chosen.choice.cluster.is_empty();
-            let cluster = if whole { &chosen.choice.cluster } else { &target.cluster };
+            let whole = course.is_some() && !chosen.choice.chosen.cluster.is_empty();
+            let cluster = if whole { &chosen.choice.chosen.cluster } else { &target.cluster };
             host::set_header(Half::Request, CLUSTER_HEADER, Some(cluster));
         }
         if course.is_none() {

@@ -106,7 +106,7 @@ pub fn learn(gateway: &Gateway) {
             let known = Known {
                 id: target.id.clone(),
                 gauge: gauge_name(&route.name, target),
-                rules: choice.rules.clone(),
+                rules: choice.chosen.rules.clone(),
                 seat: choice.seat,
                 group: *group,
                 strategy: gateway.rule.strategy,
@@ -185,9 +185,9 @@ pub fn look(gateway: &Gateway, route: &Route, stream: bool, now_ms: u64) -> Vec<
             .iter()
             .map(|choice| Standing { cooling_until: state.cooling_until(choice.hash), ..Standing::default() })
             .collect();
-        let mut groups: Vec<usize> = route.choices.iter().map(|choice| choice.seat.group).collect();
-        groups.dedup();
-        for place in groups {
+        let mut last = None;
+        let mut fresh = |group: &usize| last.replace(*group) != Some(*group);
+        for place in route.choices.iter().map(|choice| choice.seat.group).filter(&mut fresh) {
             let Some(group) = gateway.routes.groups().get(place) else { continue };
             let mine = |choice: &&Choice| choice.seat.group == place;
             let each = || route.choices.iter().zip(0..).filter(|(choice, _)| mine(choice));
@@ -201,7 +201,8 @@ pub fn look(gateway: &Gateway, route: &Route, stream: bool, now_ms: u64) -> Vec<
                 }
             }
             if strategy == Strategy::LeastBusy {
-                let busy = Busy::read(&read(&busy_key(group)), group.size);
+                let bytes = read(&busy_key(group));
+                let busy = Busy::read(&bytes, group.size);
                 for (choice, at) in each() {
                     if let Some(standing) = standings.get_mut(at) {
                         standing.busy = busy.of(choice.seat.slot);
@@ -294,11 +295,7 @@ fn use_up(group: &Group, slot: usize, now_ms: u64, tokens: u64, requests: u64) {
 
 fn under_way(group: &Group, slot: usize, now_ms: u64, begins: bool) {
     let worker = STATE.with_borrow(|state| state.worker);
-    change(&busy_key(group), |old| {
-        let mut busy = Busy::read(old, group.size);
-        busy.change(worker, now_ms / 1000, slot, begins);
-        busy.write()
-    });
+    change(&busy_key(group), |old| Busy::read(old, group.size).with(worker, now_ms / 1000, slot, begins));
 }
 
 fn known(id: &str) -> Option<Rc<Known>> {

@@ -7,14 +7,14 @@ import json
 import pathlib
 import sys
 
-from . import measure, profile, report, work
+from . import choice, measure, profile, report, work
 from .contenders import ALL, CACHE, ROOT, Unavailable
 from .measure import Settings, say
 
 HERE = pathlib.Path(__file__).resolve().parent
 RECORDED = HERE / "recorded.json"
 LAST = CACHE / "run.json"
-PARTS = ("items", "paced", "ladder", "growth", "profile")
+PARTS = ("items", "paced", "ladder", "growth", "profile", "choice")
 
 # What the check looks at: Dragoman's own ratios on the items that its speed is judged by.
 CHECK_CONTENDERS = ["bare", "dragoman", "inline"]
@@ -86,6 +86,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if "profile" in parts:
         run["profile"] = profile.measure_profile(others)
         run["inside"] = profile.measure_inside(settings.seconds)
+    if "choice" in parts:
+        run["choice"] = choice.measure_choice(settings)
     _write(arguments.out, run)
     if arguments.record:
         _write(RECORDED, _merged(run))

@@ -12,7 +12,7 @@ Row = tuple[str, str, str, bool]
 
 
 def rows(run: dict) -> Iterator[Row]:
-    for find in (_beside_native, _beside_each_other, _streams, _beside_others, _bodies, _ladder, _many_streams, _routes, _metering):
+    for find in (_beside_native, _beside_each_other, _streams, _beside_others, _bodies, _ladder, _many_streams, _routes, _choice, _metering):
         yield from find(run)
 
 
@@ -109,6 +109,11 @@ def _routes(run: dict) -> Iterator[Row]:
         yield from _at_most("1,000 routes: ready after", many.get("ready_s"), 10.0, lambda value: f"{value:.1f} s")
         each = (many["memory_mb"] - few["memory_mb"]) * 1024 / 990
         yield from _at_most("memory for each route", each, 100, lambda value: f"{value:.0f} KB")
+
+
+def _choice(run: dict) -> Iterator[Row]:
+    dearest = max((line["many_us"] for line in run.get("choice", {}).values()), default=None)
+    yield from _at_most("a decision among 100 targets, by the dearest strategy", dearest, 5.0, _us)
 
 
 def _metering(run: dict) -> Iterator[Row]:

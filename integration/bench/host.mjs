@@ -21,6 +21,8 @@ let wasm;
 let headers = { 0: [], 2: [] };
 let buffers = {};
 let state = new Map();
+// What the workers of a real Envoy share: a value and its version by key.
+const shared = new Map();
 
 const view = () => new DataView(wasm.memory.buffer);
 const read = (at, size) => new Uint8Array(wasm.memory.buffer, at, size);
@@ -100,6 +102,19 @@ const env = {
   },
   proxy_set_property: (path, pathSize, at, size) => {
     state.set("filter_state\0wasm." + text(path, pathSize), read(at, size).slice());
+    return 0;
+  },
+  proxy_get_shared_data: (key, keySize, at, size, version) => {
+    const [bytes, cas] = shared.get(text(key, keySize)) ?? [];
+    if (!bytes) return 1;
+    view().setUint32(version, cas, true);
+    return give(bytes, at, size);
+  },
+  proxy_set_shared_data: (key, keySize, at, size, version) => {
+    const name = text(key, keySize);
+    const cas = shared.get(name)?.[1] ?? 0;
+    if (version && version !== cas) return 8;
+    shared.set(name, [read(at, size).slice(), cas + 1]);
     return 0;
   },
   proxy_define_metric: (kind, name, size, id) => { view().setUint32(id, 1, true); return 0; },

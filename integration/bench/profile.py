@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import threading
 import urllib.request
+from collections.abc import Sequence
 
 from . import work
 from .contenders import ALL, CACHE, KEY, ROOT, Contender, Roles
@@ -233,7 +234,7 @@ def inside(contender: Roles, item: work.Item, module: pathlib.Path, seconds: flo
     host = pathlib.Path(__file__).with_name("host.mjs")
     # As Envoy's V8 compiles: everything by the optimising compiler at once, and no function into another.
     as_envoy = ["--no-liftoff", "--no-wasm-dynamic-tiering", "--no-wasm-inlining"]
-    command = ["node", *as_envoy, "--cpu-prof", str(host), str(module), "work.json", str(seconds)]
+    command = ["node", *as_envoy, "--cpu-prof", "--cpu-prof-interval", "200", str(host), str(module), "work.json", str(seconds)]
     told = json.loads(subprocess.run(command, cwd=home, check=True, capture_output=True, text=True).stdout)
     return told, json.loads(next(home.glob("*.cpuprofile")).read_text())
 
@@ -242,16 +243,20 @@ def _names(profile: dict) -> dict[int, str]:
     return {node["id"]: node["callFrame"]["functionName"] or "(JavaScript)" for node in profile["nodes"]}
 
 
-def share_below(profile: dict, wanted: str) -> float:
-    """The share of the samples in functions whose name has `wanted`, and in whatever these call."""
-    names, below = _names(profile), set()
+def share_below(profile: dict, wanted: Sequence[str]) -> float:
+    """The share of the samples in the module's functions whose names have one of `wanted`, and in those that they call; the
+    host's, which isn't Envoy's, is left out.
+    """
+    names, below, module = _names(profile), set(), set()
     # A node comes before its children.
     for node in profile["nodes"]:
-        if wanted in names[node["id"]] or node["id"] in below:
+        if node["id"] in below or any(part in names[node["id"]] for part in wanted):
             below.update([node["id"], *node.get("children", [])])
+        if node["callFrame"]["url"].startswith("wasm:"):
+            module.add(node["id"])
     times: collections.Counter[bool] = collections.Counter()
     for node, time in zip(profile["samples"], profile["timeDeltas"], strict=True):
-        times[node in below] += time
+        times[node in below and node in module] += time
     return times[True] / times.total()
 
 
@@ -262,7 +267,7 @@ def measure_inside(seconds: float) -> dict:
     for name in INSIDE_ITEMS:
         item = work.items()[name]
         told, profile = inside(contender, item, module, max(2.0, seconds))
-        metering = round(told["us"] * share_below(profile, "proxy_on_log"), 2)
+        metering = round(told["us"] * share_below(profile, ["proxy_on_log"]), 2)
         result[name] = {"us": told["us"], "metering_us": metering, "memory": told["memory"], "body": len(item.request)}
         say(f"inside {name}: {result[name]}")
     return result

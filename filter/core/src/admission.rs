@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use crate::capture::Capture;
 use crate::client::responses::{Seal, Stored};
 use crate::client::{Endpoint, Language, Request, language_at, messages};
-use crate::config::{Observe, PluginConfig, Role, Target};
+use crate::config::{Observe, PluginConfig, Role, Strategy, Target};
 use crate::course::{self, Policy};
 use crate::error::{Error, Kind};
 use crate::json::Out;
@@ -202,7 +202,7 @@ impl Gateway {
         };
         let seal = raw.id_secret.map_or_else(|| Ok(Seal::of(None)), |secret| kept::sealed(&secret, env))?;
         let capture = raw.capture.map(|max_bytes| Capture::check(max_bytes, &raw.redact)).transpose()?;
-        Ok(Self {
+        let mut gateway = Self {
             targets,
             routes,
             max_body_bytes,
@@ -220,7 +220,11 @@ impl Gateway {
             capture: capture.map(Rc::new),
             seal: Rc::new(seal),
             policy: Rc::new(Policy::check(raw.course)?),
-        })
+        };
+        if gateway.rule.strategy == Strategy::Cost {
+            gateway.note_costs();
+        }
+        Ok(gateway)
     }
 
     /// What an attempt is billed, by the model that was asked or, where nobody knows that one, by the one that answered.
@@ -421,25 +425,25 @@ impl Gateway {
             judge(request, chat.as_ref(), &serving)?;
         }
         let stream = stream && !parts;
-        let own = choice.stream_timeout_ms.filter(|_| stream).or(choice.timeout_ms);
+        let own = choice.chosen.stream_timeout_ms.filter(|_| stream).or(choice.chosen.timeout_ms);
         let timeout_ms = asked.stream_timeout_ms.filter(|_| stream).or(asked.timeout_ms).or(own);
         let hedge = if stream { route.hedge.first_token_ms } else { route.hedge.reply_ms };
         let limit_ms = timeout_ms.unwrap_or_else(|| self.policy.timeout_ms());
         // Who is asked beside a target may take several prompts otherwise.
         let beside = pinned.is_none()
-            && !choice.hedged.is_empty()
+            && !choice.chosen.hedged.is_empty()
             && request.endpoint != Endpoint::CountTokens
             && request.prompts() <= 1;
         let hedge_ms = hedge.filter(|after| beside && *after < limit_ms);
         Ok(Plan {
             target: choice.target,
             targets: if pinned.is_some() { 1 } else { route.choices.len() },
-            cluster: if hedge_ms.is_some() { &choice.hedged } else { &choice.cluster },
+            cluster: if hedge_ms.is_some() { &choice.chosen.hedged } else { &choice.chosen.cluster },
             route: &route.name,
             choice,
             stream,
             timeout_ms,
-            retries: asked.retries.or(choice.retries),
+            retries: asked.retries.or(choice.chosen.retries),
             pinned: pinned.is_some(),
             hedge_ms,
             parts,

@@ -15,6 +15,17 @@ impl Gateway {
         Some(rates.input.saturating_add(rates.output))
     }
 
+    /// Notes at each choice what it costs, where it asks for the same model whatever the client asks for: a decision by cost
+    /// that looked up the prices of 100 targets would take 10 µs.
+    pub(super) fn note_costs(&mut self) {
+        let mut routes = std::mem::take(&mut self.routes);
+        routes.price(|choice| {
+            let fixed = self.targets.get(choice.target).is_some_and(|target| !target.model.contains('*'));
+            fixed.then(|| self.cost(choice, "").unwrap_or(u64::MAX))
+        });
+        self.routes = routes;
+    }
+
     /// The targets of `route` that come last: those that have been tried, and those whose window is too small for the prompt,
     /// where that is checked.
     ///
@@ -66,9 +77,12 @@ impl Gateway {
         world: &World<'_>,
     ) -> Result<(usize, &'g Choice), Error> {
         let mut standings = (world.look)(route);
-        if self.rule.strategy == Strategy::Cost {
+        let open = |choice: &Choice| choice.cost.is_none();
+        if self.rule.strategy == Strategy::Cost && route.choices.iter().any(open) {
             standings.resize(route.choices.len(), Standing::default());
-            for (standing, choice) in standings.iter_mut().zip(&route.choices) {
+            for (standing, choice) in
+                standings.iter_mut().zip(&route.choices).filter(|(_, choice)| open(choice))
+            {
                 standing.cost = self.cost(choice, asked);
             }
         }

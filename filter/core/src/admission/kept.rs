@@ -32,11 +32,11 @@ impl Gateway {
         Ok(Plan {
             target: choice.target,
             targets: 1,
-            cluster: &choice.cluster,
+            cluster: &choice.chosen.cluster,
             route: &route.name,
             choice,
             stream: stored.stream(),
-            timeout_ms: choice.timeout_ms,
+            timeout_ms: choice.chosen.timeout_ms,
             retries: None,
             pinned: true,
             hedge_ms: None,

@@ -21,64 +21,55 @@ fn bytes(words: impl Iterator<Item = u64>) -> Vec<u8> {
     bytes
 }
 
-/// Requests under way: each worker's own, so that those of one that failed are forgotten with it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Busy {
+/// Requests under way: each worker's own, so that those of one that failed are forgotten with it. Read where they stand, as
+/// every decision reads all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy<'b> {
+    /// A row for each worker: its name, the second of its last change, and a count for each target.
+    words: &'b [[u8; 8]],
     targets: usize,
-    rows: Vec<Row>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    worker: u64,
-    touched: u64,
-    counts: Vec<u64>,
-}
+/// What stands before a row's counts.
+const HEAD: usize = 2;
 
-impl Busy {
+impl<'b> Busy<'b> {
     /// What was written for a group of so many targets.
     #[must_use]
-    pub fn read(from: &[u8], targets: usize) -> Self {
-        let words = words(from);
-        let rows = words.chunks_exact(targets.saturating_add(2)).filter_map(|row| match row {
-            [worker, touched, counts @ ..] => {
-                Some(Row { worker: *worker, touched: *touched, counts: counts.to_vec() })
-            }
-            _ => None,
-        });
-        Self { targets, rows: rows.collect() }
+    pub fn read(from: &'b [u8], targets: usize) -> Self {
+        Self { words: from.as_chunks().0, targets }
     }
 
-    /// As bytes.
+    fn rows(self) -> impl Iterator<Item = &'b [[u8; 8]]> {
+        self.words.chunks_exact(HEAD + self.targets)
+    }
+
+    /// The same as bytes, with one request of `worker`'s to the target at `slot` more, where it begins, or less. `now` is in
+    /// seconds.
     #[must_use]
-    pub fn write(&self) -> Vec<u8> {
-        bytes(
-            self.rows
-                .iter()
-                .flat_map(|row| [row.worker, row.touched].into_iter().chain(row.counts.iter().copied())),
-        )
-    }
-
-    /// A request of `worker`'s to the target at `slot` begins or ends. `now` is in seconds.
-    pub fn change(&mut self, worker: u64, now: u64, slot: usize, begins: bool) {
-        self.rows.retain(|row| row.worker == worker || row.touched + FORGOTTEN_AFTER > now);
-        let targets = self.targets;
-        let at = self.rows.iter().position(|row| row.worker == worker).unwrap_or_else(|| {
-            self.rows.push(Row { worker, touched: now, counts: vec![0; targets] });
-            self.rows.len() - 1
-        });
-        if let Some(row) = self.rows.get_mut(at) {
-            row.touched = now;
-            if let Some(count) = row.counts.get_mut(slot) {
-                *count = if begins { count.saturating_add(1) } else { count.saturating_sub(1) };
-            }
+    pub fn with(self, worker: u64, now: u64, slot: usize, begins: bool) -> Vec<u8> {
+        let is = |row: &[[u8; 8]]| row.first() == Some(&worker.to_le_bytes());
+        let touched = |row: &[[u8; 8]]| row.get(1).map_or(0, |touched| u64::from_le_bytes(*touched));
+        let mine = self.rows().find(|row| is(row)).and_then(|row| row.get(HEAD..)).unwrap_or_default();
+        let others = self.rows().filter(|row| !is(row) && touched(row) + FORGOTTEN_AFTER > now);
+        let mut words = Vec::with_capacity(self.words.len() + HEAD + self.targets);
+        words.extend_from_slice(&[worker.to_le_bytes(), now.to_le_bytes()]);
+        words.extend_from_slice(mine);
+        words.resize(HEAD + self.targets, [0; 8]);
+        if let Some(count) = words.get_mut(HEAD + slot) {
+            let before = u64::from_le_bytes(*count);
+            let after = if begins { before.saturating_add(1) } else { before.saturating_sub(1) };
+            *count = after.to_le_bytes();
         }
+        others.for_each(|row| words.extend_from_slice(row));
+        words.into_flattened()
     }
 
     /// How many requests to the target at `slot` are under way.
     #[must_use]
-    pub fn of(&self, slot: usize) -> u64 {
-        self.rows.iter().filter_map(|row| row.counts.get(slot)).sum()
+    pub fn of(self, slot: usize) -> u64 {
+        let counts = self.rows().filter_map(|row| row.get(HEAD + slot));
+        counts.map(|count| u64::from_le_bytes(*count)).sum()
     }
 }
 
@@ -142,7 +133,30 @@ pub struct Latencies {
     /// For each target those of first tokens, then those per token; the newest first; each with its second above its
     /// microseconds.
     samples: Vec<u64>,
+    /// The mean of each row, and the second of its oldest sample: a decision looks at every row, and most are young.
+    means: Vec<Mean>,
     targets: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mean {
+    oldest: u64,
+    microseconds: Option<u64>,
+}
+
+impl Mean {
+    /// Of the samples of a row that are younger than `ttl` seconds.
+    fn of(row: &[u64], now: u64, ttl: u64) -> Self {
+        let (mut sum, mut count, mut oldest) = (0, 0, u64::MAX);
+        let young =
+            |sample: &&u64| **sample != 0 && (**sample >> 32).saturating_add(ttl) > (now & 0xffff_ffff);
+        for sample in row.iter().filter(young) {
+            sum += sample & 0xffff_ffff;
+            count += 1;
+            oldest = oldest.min(sample >> 32);
+        }
+        Self { oldest, microseconds: u64::checked_div(sum, count) }
+    }
 }
 
 impl Latencies {
@@ -153,7 +167,8 @@ impl Latencies {
         if samples.len() != targets * 2 * SAMPLES {
             samples = vec![0; targets * 2 * SAMPLES];
         }
-        Self { samples, targets }
+        let means = samples.chunks_exact(SAMPLES).map(|row| Mean::of(row, 0, u64::MAX)).collect();
+        Self { samples, means, targets }
     }
 
     /// As bytes.
@@ -162,22 +177,21 @@ impl Latencies {
         bytes(self.samples.iter().copied())
     }
 
-    fn row(&self, slot: usize, of: Measured) -> std::ops::Range<usize> {
-        let kind = usize::from(of == Measured::PerToken);
-        let start = if slot < self.targets { (2 * slot + kind) * SAMPLES } else { self.samples.len() };
-        start..(start + SAMPLES).min(self.samples.len())
+    fn row(&self, slot: usize, of: Measured) -> usize {
+        if slot < self.targets { 2 * slot + usize::from(of == Measured::PerToken) } else { usize::MAX }
     }
 
     /// Adds one of the target at `slot`, in the place of its oldest. `now` is in seconds.
     pub fn add(&mut self, slot: usize, of: Measured, now: u64, microseconds: u64) {
-        let range = self.row(slot, of);
-        if let Some(row) = self.samples.get_mut(range)
-            && !row.is_empty()
+        let place = self.row(slot, of);
+        if let (Some(row), Some(mean)) =
+            (self.samples.chunks_exact_mut(SAMPLES).nth(place), self.means.get_mut(place))
         {
             row.rotate_right(1);
             if let Some(newest) = row.first_mut() {
                 *newest = (now << 32) | microseconds.clamp(1, u64::from(u32::MAX));
             }
+            *mean = Mean::of(row, 0, u64::MAX);
         }
     }
 
@@ -185,14 +199,12 @@ impl Latencies {
     /// nothing.
     #[must_use]
     pub fn of(&self, slot: usize, of: Measured, now: u64, ttl: u64) -> Option<u64> {
-        let row = self.samples.get(self.row(slot, of))?;
-        let young = row.iter().filter(|sample| **sample != 0 && (**sample >> 32) + ttl > (now & 0xffff_ffff));
-        let (mut sum, mut count) = (0, 0);
-        for sample in young {
-            sum += sample & 0xffff_ffff;
-            count += 1;
+        let place = self.row(slot, of);
+        let mean = self.means.get(place)?;
+        if mean.oldest.saturating_add(ttl) > (now & 0xffff_ffff) {
+            return mean.microseconds;
         }
-        u64::checked_div(sum, count)
+        Mean::of(self.samples.chunks_exact(SAMPLES).nth(place)?, now, ttl).microseconds
     }
 }
 
@@ -202,18 +214,23 @@ mod tests {
 
     #[test]
     fn requests_under_way_are_those_of_all_workers() {
-        let mut busy = Busy::read(&[], 3);
-        busy.change(1, 100, 0, true);
-        busy.change(2, 100, 0, true);
-        busy.change(2, 100, 2, true);
-        let mut busy = Busy::read(&busy.write(), 3);
-        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (2, 0, 1));
-        busy.change(2, 101, 0, false);
-        busy.change(2, 101, 1, false);
-        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (1, 0, 1));
+        let of = |bytes: &[u8]| [0, 1, 2].map(|slot| Busy::read(bytes, 3).of(slot));
+        let change =
+            |bytes: &[u8], worker, now, slot, begins| Busy::read(bytes, 3).with(worker, now, slot, begins);
+        let bytes = change(&[], 1, 100, 0, true);
+        let bytes = change(&bytes, 2, 100, 0, true);
+        let bytes = change(&bytes, 2, 100, 2, true);
+        assert_eq!(of(&bytes), [2, 0, 1]);
+        let bytes = change(&bytes, 2, 101, 0, false);
+        let bytes = change(&bytes, 2, 101, 1, false);
+        assert_eq!(of(&bytes), [1, 0, 1]);
+        // A target that the group doesn't have changes nothing.
+        let bytes = change(&bytes, 1, 101, 7, true);
+        assert_eq!(of(&bytes), [1, 0, 1]);
         // Worker 1 is gone.
-        busy.change(2, 1_001, 1, true);
-        assert_eq!((busy.of(0), busy.of(1), busy.of(2)), (0, 1, 1));
+        let bytes = change(&bytes, 2, 1_001, 1, true);
+        assert_eq!(of(&bytes), [0, 1, 1]);
+        assert_eq!(bytes.len(), 8 * 5);
     }
 
     #[test]

@@ -29,25 +29,17 @@ pub struct Route {
     pub hedge: HedgeConfig,
 }
 
-/// A target as the first choice of a route.
+/// A target as the first choice of a route: what a decision looks at, close together, as it looks at all of them.
 #[derive(Debug, Default)]
 pub struct Choice {
     /// The target's place in the gateway's list.
     pub target: usize,
     /// Its id as a number, the same in all workers.
     pub hash: u64,
-    /// The cluster that tries it first.
-    pub cluster: String,
-    /// The cluster that does so where a second target may be asked beside it; empty where none may.
-    pub hedged: String,
     /// Its share of the requests, among its tier's.
     pub weight: u64,
     /// Its tier: the lowest is tried first.
     pub order: i64,
-    /// How long an attempt may take until its reply's head is there, in milliseconds.
-    pub timeout_ms: Option<u64>,
-    /// The same for a stream, where it differs.
-    pub stream_timeout_ms: Option<u64>,
     /// Who may use it.
     pub tags: Vec<String>,
     /// Requests that it may get in a minute.
@@ -58,14 +50,32 @@ pub struct Choice {
     pub request_part: u64,
     /// What one token is of its limit.
     pub token_part: u64,
+    /// What a token of input and one of output cost together, in picodollars, or the most where nobody knows; `None` where that
+    /// depends on the request, or on nothing.
+    pub cost: Option<u64>,
+    /// Where what is known of it stands.
+    pub seat: Seat,
+    /// What matters once it is chosen.
+    pub chosen: Box<Chosen>,
+}
+
+/// What matters of a target once it is chosen.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// The cluster that tries it first.
+    pub cluster: String,
+    /// The cluster that does so where a second target may be asked beside it; empty where none may.
+    pub hedged: String,
+    /// How long an attempt may take until its reply's head is there, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The same for a stream, where it differs.
+    pub stream_timeout_ms: Option<u64>,
     /// How often a request that fails at it first is repeated, where that isn't as for others.
     pub retries: Option<u32>,
     /// Where a copy of its requests goes.
     pub mirror: Option<MirrorConfig>,
     /// When it is left alone.
     pub rules: Rules,
-    /// Where what is known of it stands.
-    pub seat: Seat,
 }
 
 /// Where what is known of a target stands.
@@ -86,7 +96,7 @@ pub struct Group {
     pub size: usize,
 }
 
-impl Choice {
+impl Chosen {
     /// The cluster that gets a copy of a request; `random` is evenly drawn from all of `u64`.
     #[must_use]
     pub fn copied_to(&self, random: u64) -> Option<&str> {
@@ -104,10 +114,10 @@ mod tests {
     #[test]
     fn a_share_of_requests_is_copied() {
         let mirror = MirrorConfig { clusters: vec!["a".into(), "b".into()], percent: 25 };
-        let choice = Choice { mirror: Some(mirror), ..Choice::default() };
-        let copies: Vec<_> = (0..400).filter_map(|random| choice.copied_to(random)).collect();
+        let chosen = Chosen { mirror: Some(mirror), ..Chosen::default() };
+        let copies: Vec<_> = (0..400).filter_map(|random| chosen.copied_to(random)).collect();
         assert_eq!(copies.len(), 100);
         assert_eq!(copies.iter().filter(|copy| **copy == "a").count(), 50);
-        assert_eq!(Choice::default().copied_to(0), None);
+        assert_eq!(Chosen::default().copied_to(0), None);
     }
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::health::Rules;
-use super::{Choice, Group, Route, Seat, part_of, sticky};
+use super::{Choice, Chosen, Group, Route, Seat, part_of, sticky};
 use crate::config::{CooldownConfig, RouteConfig, Target};
 
 /// The most names that a request may list.
@@ -43,24 +43,28 @@ impl Routes {
                 let any_model = targets.get(place).is_some_and(|target| target.model.contains('*'));
                 let rules = Rules::check(cooldown, raw.member.cooldown.as_ref(), any_model)
                     .map_err(|why| format!("target '{}': {why}", raw.target))?;
+                let chosen = Chosen {
+                    cluster: raw.cluster,
+                    hedged: raw.hedged,
+                    timeout_ms: raw.timeout_ms,
+                    stream_timeout_ms: raw.stream_timeout_ms,
+                    retries: raw.member.retries,
+                    mirror: raw.member.mirror,
+                    rules,
+                };
                 choices.push(Choice {
                     target: place,
                     hash: sticky::hash(raw.target.as_bytes()),
-                    cluster: raw.cluster,
-                    hedged: raw.hedged,
                     weight: raw.weight,
-                    timeout_ms: raw.timeout_ms,
-                    stream_timeout_ms: raw.stream_timeout_ms,
                     order: raw.order,
                     tags: raw.member.tags,
                     rpm: raw.member.rpm,
                     tpm: raw.member.tpm,
-                    retries: raw.member.retries,
                     request_part: part_of(raw.member.rpm),
                     token_part: part_of(raw.member.tpm),
-                    mirror: raw.member.mirror,
-                    rules,
+                    cost: None,
                     seat: Seat::default(),
+                    chosen: Box::new(chosen),
                 });
             }
             if choices.iter().all(|choice| choice.weight == 0) {
@@ -146,6 +150,13 @@ impl Routes {
     /// Every route, in the config's order.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
         self.all.iter()
+    }
+
+    /// Notes what each choice costs, where that is the same for all requests.
+    pub fn price(&mut self, cost: impl Fn(&Choice) -> Option<u64>) {
+        for choice in self.all.iter_mut().flat_map(|route| &mut route.choices) {
+            choice.cost = cost(choice);
+        }
     }
 
     /// The groups of targets that share what is known of them.
