@@ -192,6 +192,49 @@ class Empty(_Envoy):
         return [envoys.wasm_filter(module)]
 
 
+class Calls(_Envoy):
+    """The floor of anything made of wasm that does what Dragoman does: the callbacks and host calls of its two roles, and no
+    work.
+    """
+
+    name = "calls"
+    title = "Envoy + wasm that only makes Dragoman's calls"
+    translates = False
+
+    def install(self) -> None:
+        super().install()
+        if not shutil.which("cargo"):
+            raise Unavailable("cargo is not on the PATH")
+        _run(["make", "probe"], ROOT)
+        self.module = ROOT / "target" / "wasm32-wasip1" / "release" / "probe.wasm"
+
+    def filters(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, "calls gateway")]
+
+    def route_table(self) -> list[dict]:
+        return envoys.cluster_header_routes()
+
+    def clusters(self, provider: int) -> list[dict] | None:
+        target = {"id": ANTHROPIC_MODEL, "provider": "anthropic", "model": ANTHROPIC_MODEL, "api_key": "sk-provider"}
+        return [envoys.cluster("provider", provider, target, [envoys.wasm_filter(self.module, "calls upstream")])]
+
+
+class CallsInline(Calls):
+    """The same of the inline role."""
+
+    name = "calls-inline"
+    title = "the same, inline"
+
+    def filters(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, "calls inline")]
+
+    def route_table(self) -> list[dict]:
+        return envoys.plain_routes()
+
+    def clusters(self, provider: int) -> list[dict] | None:
+        return None
+
+
 class Native(_Envoy):
     """Envoy's own AI protocol manager with its transcoder, in C++."""
 
@@ -396,6 +439,6 @@ class Portkey(Contender):
         return {**key, "x-portkey-provider": item.provider, "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1"}
 
 
-ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Dragoman, Roles, Inline, Native, Portkey, LiteLLM)}
+ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Calls, CallsInline, Dragoman, Roles, Inline, Native, Portkey, LiteLLM)}
 
 __all__ = ["ALL", "CACHE", "Contender", "Direct", "Failed", "ROOT", "Unavailable", "envoy_binary", "litellm_config"]

@@ -84,7 +84,7 @@ def plain_routes() -> list[dict]:
     return [{"match": {"prefix": "/"}, "route": {"cluster": "provider", "timeout": "0s"}}]
 
 
-def wasm_filter(module: pathlib.Path, configuration: dict | None = None) -> dict:
+def wasm_filter(module: pathlib.Path, configuration: dict | str | None = None) -> dict:
     """Filters of the same module share one VM per worker: same `vm_id`, same code."""
     config: dict = {
         "name": module.stem,
@@ -97,7 +97,8 @@ def wasm_filter(module: pathlib.Path, configuration: dict | None = None) -> dict
         "allow_on_headers_stop_iteration": True,
     }
     if configuration:
-        config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)}
+        value = configuration if isinstance(configuration, str) else json.dumps(configuration)
+        config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value}
     return {"name": module.stem, "typed_config": {"@type": _HTTP + "wasm.v3.Wasm", "config": config}}
 
 

@@ -26,7 +26,7 @@ from .provider import StandIn, fire, probe
 
 DATA = CACHE / "perf.data"
 NO_PERF = "perf is not on the PATH (apt install linux-perf)"
-PROFILED = ("bare", "empty", "roles", "inline", "native")
+PROFILED = ("bare", "empty", "calls", "calls-inline", "roles", "inline", "native")
 INSIDE_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "anthropic/image")
 PROFILED_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "openai/small", "openai/large")
 

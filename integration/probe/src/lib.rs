@@ -2,6 +2,8 @@
 //!
 //! The configuration is `name action action ...`. Shares no code with Dragoman: what is pinned here is Envoy.
 
+mod calls;
+
 use std::cell::{Cell, RefCell};
 
 use log::warn;
@@ -19,11 +21,14 @@ thread_local! {
     static SHARED: RefCell<String> = const { RefCell::new(String::new()) };
     /// The attempt that waits to be woken by another one's end.
     static PARKED: Cell<u32> = const { Cell::new(0) };
+    /// A body that one role keeps for the other.
+    static BODY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Default)]
 struct Root {
     words: Vec<String>,
+    metrics: calls::Metrics,
 }
 
 impl Context for Root {}
@@ -32,6 +37,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
         self.words = String::from_utf8_lossy(&text).split_whitespace().map(str::to_owned).collect();
+        if self.does("calls") {
+            self.metrics = calls::Metrics::define();
+        }
         if self.does("count") {
             for (kind, name, value) in [
                 (MetricType::Counter, "probe_hits;route=fast;provider=one;", 3),
@@ -47,6 +55,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        if self.does("calls") {
+            let roles = [("gateway", calls::Role::Gateway), ("upstream", calls::Role::Upstream)];
+            let role = roles.into_iter().find(|(name, _)| self.does(name));
+            let role = role.map_or(calls::Role::Inline, |(_, role)| role);
+            return Some(Box::new(calls::Calls { role, metrics: self.metrics, holding: false }));
+        }
         Some(Box::new(Stream { id, words: self.words.clone(), holding: false, parked: false }))
     }
 
