@@ -224,7 +224,9 @@ impl<'r> Candidate<'r, '_> {
     /// The larger share of its two limits that it has used, in parts of 2^20; then what it has used at all.
     fn share(&self) -> (u64, u64, u64) {
         let Self { choice, standing, .. } = self;
-        let of = |used: u64, part: u64| used.saturating_mul(part) >> (WHOLE - 20);
+        // It can't overflow below the limit, and who has reached one is left out before; with a check, a multiplication is a
+        // call in wasm.
+        let of = |used: u64, part: u64| used.wrapping_mul(part) >> (WHOLE - 20);
         let share = of(standing.tokens, choice.token_part).max(of(standing.requests, choice.request_part));
         (share, standing.tokens, standing.requests)
     }
