@@ -56,4 +56,4 @@ def measure_choice(settings: Settings) -> dict:
     return result
 
 
-__all__ = ["MANY", "measure_choice"]
+__all__ = ["measure_choice"]

@@ -35,12 +35,16 @@ def _line(run: dict, item: str, name: str) -> dict:
 
 def _at_most(goal: str, value: float | None, limit: float, show: Callable[[float], str], floor: float | None = None) -> Iterator[Row]:
     if value is not None:
-        yield Row(goal, f"≤ {show(limit)}", show(value), "" if floor is None else show(floor), value <= limit)
+        yield _row(goal, "≤", value, limit, show, floor, value <= limit)
 
 
 def _at_least(goal: str, value: float | None, limit: float, show: Callable[[float], str], floor: float | None = None) -> Iterator[Row]:
     if value is not None:
-        yield Row(goal, f"≥ {show(limit)}", show(value), "" if floor is None else show(floor), value >= limit)
+        yield _row(goal, "≥", value, limit, show, floor, value >= limit)
+
+
+def _row(goal: str, sign: str, value: float, limit: float, show: Callable[[float], str], floor: float | None, reached: bool) -> Row:
+    return Row(goal, f"{sign} {show(limit)}", show(value), "–" if floor is None else show(floor), reached)
 
 
 def _times(value: float) -> str:

@@ -46,22 +46,17 @@ class Bench:
         self.stand_in = StandIn()
         Direct.stand_in = self.stand_in.group
         for name in names:
-            self.start(ALL[name](routes))
-
-    def start(self, contender: Contender) -> str:
-        """Starts one more contender, or notes why it can't be; its name."""
-        name = contender.name
-        say(f"starting {contender.title}")
-        try:
-            contender.install()
-            contender.start(self.stand_in.port)
-        except (Unavailable, Failed, OSError) as reason:
-            contender.stop()
-            self.missing[name] = str(reason)
-            say(f"  left out: {reason}")
-        else:
-            self.running[name] = contender
-        return name
+            contender = ALL[name](routes)
+            say(f"starting {contender.title}")
+            try:
+                contender.install()
+                contender.start(self.stand_in.port)
+            except (Unavailable, Failed, OSError) as reason:
+                contender.stop()
+                self.missing[name] = str(reason)
+                say(f"  left out: {reason}")
+            else:
+                self.running[name] = contender
 
     def __enter__(self) -> Bench:
         return self

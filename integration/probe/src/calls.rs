@@ -3,6 +3,7 @@
 //!
 //! `python -m bench calls` counts Dragoman's. Here are no more of them than there, so what this filter costs is a floor.
 
+use std::cell::Cell;
 use std::ptr;
 
 use proxy_wasm::hostcalls;
@@ -19,6 +20,11 @@ const TARGET: [&str; 5] = ["xds", "upstream_host_metadata", "filter_metadata", "
 /// As long as what the gateway hands to the upstream role.
 const HANDOVER: [u8; 200] = [b'h'; 200];
 const COUNTERS: usize = 5;
+
+thread_local! {
+    /// The request's body, from where it is read to where it is written: both roles share a VM.
+    static BODY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The metrics, defined once.
 #[derive(Clone, Copy, Default)]
@@ -102,8 +108,7 @@ impl HttpContext for Calls {
         }
         clock();
         if self.role != Role::Upstream {
-            // The upstream role gets it from here: they share a VM.
-            crate::BODY.set(body(BufferType::HttpRequestBody, size));
+            BODY.set(body(BufferType::HttpRequestBody, size));
         }
         if self.role == Role::Gateway {
             let _ = hostcalls::set_property(vec!["handover"], Some(&HANDOVER));
@@ -111,7 +116,7 @@ impl HttpContext for Calls {
         } else {
             // Dragoman makes the headers of what it kept of the client's, which costs no call.
             set_pairs(MapType::HttpRequestHeaders, &pairs(MapType::HttpRequestHeaders));
-            let body = crate::BODY.take();
+            let body = BODY.take();
             let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, size, &body);
         }
         Action::Continue

@@ -21,8 +21,6 @@ thread_local! {
     static SHARED: RefCell<String> = const { RefCell::new(String::new()) };
     /// The attempt that waits to be woken by another one's end.
     static PARKED: Cell<u32> = const { Cell::new(0) };
-    /// A body that one role keeps for the other.
-    static BODY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Default)]
@@ -56,9 +54,11 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         if self.does("calls") {
-            let roles = [("gateway", calls::Role::Gateway), ("upstream", calls::Role::Upstream)];
-            let role = roles.into_iter().find(|(name, _)| self.does(name));
-            let role = role.map_or(calls::Role::Inline, |(_, role)| role);
+            let role = match self.words.last().map(String::as_str) {
+                Some("gateway") => calls::Role::Gateway,
+                Some("upstream") => calls::Role::Upstream,
+                _ => calls::Role::Inline,
+            };
             return Some(Box::new(calls::Calls { role, metrics: self.metrics, holding: false }));
         }
         Some(Box::new(Stream { id, words: self.words.clone(), holding: false, parked: false }))
