@@ -293,10 +293,11 @@ impl Passage {
             self.hand_over(&target, chosen.model.as_deref(), &head);
         }
         host::set_headers(Half::Request, head);
-        if !chosen.choice.chosen.cluster.is_empty() || !target.cluster.is_empty() {
+        let first = &chosen.choice.chosen.cluster;
+        if !first.is_empty() || !target.cluster.is_empty() {
             // Last, as it clears the route that Envoy has found so far. The choice's cluster goes on to the tail.
-            let whole = course.is_some() && !chosen.choice.chosen.cluster.is_empty();
-            let cluster = if whole { &chosen.choice.chosen.cluster } else { &target.cluster };
+            let whole = course.is_some() && !first.is_empty();
+            let cluster = if whole { first } else { &target.cluster };
             host::set_header(Half::Request, CLUSTER_HEADER, Some(cluster));
         }
         if course.is_none() {

@@ -420,8 +420,14 @@ impl Target {
         Rc::clone(other.map_or(target, |(_, other)| other))
     }
 
+    /// Whether it is asked for whichever model the client names.
+    #[must_use]
+    pub fn any_model(&self) -> bool {
+        self.model.contains('*')
+    }
+
     fn filled(&self, asked: &str) -> Cow<'_, str> {
-        if !self.model.contains('*') {
+        if !self.any_model() {
             return Cow::Borrowed(&self.model);
         }
         let pattern = self.pattern.as_deref().unwrap_or("*");

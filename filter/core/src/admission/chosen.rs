@@ -20,7 +20,7 @@ impl Gateway {
     pub(super) fn note_costs(&mut self) {
         let mut routes = std::mem::take(&mut self.routes);
         routes.price(|choice| {
-            let fixed = self.targets.get(choice.target).is_some_and(|target| !target.model.contains('*'));
+            let fixed = self.targets.get(choice.target).is_some_and(|target| !target.any_model());
             fixed.then(|| self.cost(choice, "").unwrap_or(u64::MAX))
         });
         self.routes = routes;

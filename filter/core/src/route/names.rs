@@ -40,7 +40,7 @@ impl Routes {
                 let place = *places.get(raw.target.as_str()).ok_or_else(|| {
                     format!("route '{}' names the target '{}', which is not there", route.name, raw.target)
                 })?;
-                let any_model = targets.get(place).is_some_and(|target| target.model.contains('*'));
+                let any_model = targets.get(place).is_some_and(|target| target.any_model());
                 let rules = Rules::check(cooldown, raw.member.cooldown.as_ref(), any_model)
                     .map_err(|why| format!("target '{}': {why}", raw.target))?;
                 let chosen = Chosen {
