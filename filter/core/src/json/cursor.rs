@@ -2,6 +2,7 @@
 
 use super::lanes::marks;
 use super::notes::{Long, Notes, Words};
+use super::numbers::behind_numbers;
 use super::{Invalid, Json, Kind, Str};
 
 /// Deeper nesting than any API's real traffic; a body beyond it is refused rather than followed.
@@ -362,6 +363,16 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Reads a number that stands in an array, and the numbers that follow it there.
+    fn numbers(&mut self) -> Result<(), Invalid> {
+        self.number()?;
+        if self.byte() == Some(b',') {
+            // The last comma is left to who closes values: what follows it may be anything.
+            self.at = behind_numbers(self.text.as_bytes(), self.at + 1) - 1;
+        }
+        Ok(())
+    }
+
     fn number(&mut self) -> Result<(), Invalid> {
         if self.byte() == Some(b'-') {
             self.at += 1;
@@ -426,8 +437,11 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                 }
-                _ => {
-                    self.scalar()?;
+                kind => {
+                    match kind {
+                        Kind::Number if self.depth > outer && objects & 1 == 0 => self.numbers()?,
+                        _ => self.scalar()?,
+                    }
                     if self.depth == outer {
                         return Ok(());
                     }
@@ -502,6 +516,16 @@ mod tests {
             "{\"a\"}",
             "{a:1}",
             "01",
+            "[01]",
+            "[1,01]",
+            "[1, -2.5 ,3]",
+            "[1,2,\"a\",{\"b\":1,\"c\":[2,3]},4]",
+            "[0.123456789012345678901234567890e-12,1]",
+            "[1, ]",
+            "[1,-]",
+            "[1,2",
+            "[1,2}",
+            "{\"a\":1,2}",
             "-0",
             "-",
             "1.",

@@ -23,7 +23,7 @@ pub(crate) fn quotes(bytes: &[u8]) -> impl Iterator<Item = usize> {
             }
             base = next;
             let width;
-            (found, width) = bits(bytes, base, quote);
+            (found, width) = bits(bytes, base, |lanes| equal(lanes, b'"'));
             next += width;
         }
         let place = base + found.trailing_zeros() as usize;
@@ -32,13 +32,45 @@ pub(crate) fn quotes(bytes: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Four vectors, and which of their bytes are what: a bit each.
+pub(super) struct Block<'a>(&'a [[u8; LANES]; 4]);
+
+impl<'a> Block<'a> {
+    /// How many bytes it has.
+    pub(super) const WIDTH: usize = 4 * LANES;
+
+    /// The bytes at `at`, if there are that many.
+    #[inline]
+    pub(super) fn at(bytes: &'a [u8], at: usize) -> Option<Self> {
+        let chunk = bytes.get(at..)?.first_chunk::<{ 4 * LANES }>()?;
+        chunk.as_chunks().0.first_chunk().map(Self)
+    }
+
+    /// Those that are `byte`.
+    #[inline]
+    pub(super) fn equal(&self, byte: u8) -> u64 {
+        self.each(|lanes| equal(lanes, byte))
+    }
+
+    /// Those that are digits.
+    #[inline]
+    pub(super) fn digits(&self) -> u64 {
+        self.each(digit)
+    }
+
+    #[inline]
+    fn each(&self, one: impl Fn(&[u8; LANES]) -> u64) -> u64 {
+        let [a, b, c, d] = self.0;
+        one(a) | one(b) << 16 | one(c) << 32 | one(d) << 48
+    }
+}
+
 /// A bit for each of the bytes at `at` that `one` tells of, and how many were looked at.
 #[inline]
 fn bits(bytes: &[u8], at: usize, one: impl Fn(&[u8; LANES]) -> u64) -> (u64, usize) {
-    let rest = bytes.get(at..).unwrap_or_default();
-    match rest.first_chunk::<{ 4 * LANES }>().map(|chunk| chunk.as_chunks().0) {
-        Some([a, b, c, d]) => (one(a) | one(b) << 16 | one(c) << 32 | one(d) << 48, 4 * LANES),
-        _ => (one(&filled(rest)), LANES),
+    match Block::at(bytes, at) {
+        Some(block) => (block.each(one), Block::WIDTH),
+        None => (one(&filled(bytes.get(at..).unwrap_or_default())), LANES),
     }
 }
 
@@ -61,12 +93,20 @@ fn special(lanes: &[u8; LANES]) -> u64 {
     u64::from(u8x16_bitmask(v128_or(marks, u8x16_lt(lanes, u8x16_splat(0x20)))))
 }
 
-/// A bit for each lane that is a quote.
+/// A bit for each lane that is `byte`.
 #[cfg(target_feature = "simd128")]
 #[inline]
-fn quote(lanes: &[u8; LANES]) -> u64 {
+fn equal(lanes: &[u8; LANES], byte: u8) -> u64 {
     use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_splat};
-    u64::from(u8x16_bitmask(u8x16_eq(vector(lanes), u8x16_splat(b'"'))))
+    u64::from(u8x16_bitmask(u8x16_eq(vector(lanes), u8x16_splat(byte))))
+}
+
+/// A bit for each lane that is a digit.
+#[cfg(target_feature = "simd128")]
+#[inline]
+fn digit(lanes: &[u8; LANES]) -> u64 {
+    use core::arch::wasm32::{u8x16_bitmask, u8x16_lt, u8x16_splat, u8x16_sub};
+    u64::from(u8x16_bitmask(u8x16_lt(u8x16_sub(vector(lanes), u8x16_splat(b'0')), u8x16_splat(10))))
 }
 
 /// Two halves of a vector are one load whatever the compiler optimises for; sixteen lanes are sixteen loads under
@@ -87,11 +127,18 @@ fn special(lanes: &[u8; LANES]) -> u64 {
     marks.iter().rev().fold(0, |all, mark| all << 1 | mark)
 }
 
-/// The same for quotes.
+/// The same for one byte.
 #[cfg(not(target_feature = "simd128"))]
 #[inline]
-fn quote(lanes: &[u8; LANES]) -> u64 {
-    lanes.iter().rev().fold(0, |all, byte| all << 1 | u64::from(*byte == b'"'))
+fn equal(lanes: &[u8; LANES], byte: u8) -> u64 {
+    lanes.iter().rev().fold(0, |all, lane| all << 1 | u64::from(*lane == byte))
+}
+
+/// The same for digits.
+#[cfg(not(target_feature = "simd128"))]
+#[inline]
+fn digit(lanes: &[u8; LANES]) -> u64 {
+    lanes.iter().rev().fold(0, |all, byte| all << 1 | u64::from(byte.is_ascii_digit()))
 }
 
 /// The offset of the next byte at or after `at` that ends a run of plain string characters.

@@ -8,6 +8,7 @@
 mod cursor;
 mod lanes;
 mod notes;
+mod numbers;
 mod out;
 pub mod splice;
 
