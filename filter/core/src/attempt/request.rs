@@ -34,7 +34,7 @@ pub(super) struct Made {
 struct Said {
     /// The client's own body says it.
     passes: bool,
-    /// The client's long strings are only marked in what says it.
+    /// Some of the client's strings are only marked in what says it.
     spliced: bool,
     template: &'static str,
     native: Option<&'static dyn Native>,
@@ -174,15 +174,16 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     // The client's own bytes can go on, all or in part, where nothing covers a body that is at hand, as a signature does.
     let own = asked.endpoint == Endpoint::Chat && !matches!(provider.auth, Auth::SigV4 { .. });
     let passes = own && provider.dialect.passes(&request, target);
-    let spliced = own && !passes;
-    if spliced {
-        // What is not in long strings is little.
-        let long: usize = asked.body.long_strings().map(|text| splice::saved(text.len())).sum();
-        body.reserve((asked.body.len() + 256).saturating_sub(long));
-        splice::splicing(asked.body.text(), || provider.dialect.encode(&request, target, body))?;
-    } else if !passes {
-        body.reserve(asked.body.len() + 256);
-        provider.dialect.encode(&request, target, body)?;
+    let mut spliced = false;
+    if !passes {
+        let texts = || asked.body.long_strings().filter(|_| own);
+        // What is marked isn't copied, and a text is mostly written as a block of its own: growing costs a copy of all.
+        let marked: usize = texts().map(|text| splice::saved(text.len())).sum();
+        body.reserve((asked.body.len() + 256 + 32 * texts().count()).saturating_sub(marked));
+        let mut encode = || provider.dialect.encode(&request, target, body);
+        let (encoded, marked) = if own { splice::splicing(asked.body.text(), encode) } else { (encode(), false) };
+        encoded?;
+        spliced = marked;
     }
     let mut features = Vec::new();
     provider.dialect.headers(&request, &mut features);

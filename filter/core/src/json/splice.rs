@@ -16,6 +16,7 @@ const WIDTH: usize = 17;
 thread_local! {
     /// Where the text that is being rewritten stands in memory, and how long it is.
     static SOURCE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    static MARKED: Cell<bool> = const { Cell::new(false) };
     static LEAST: Cell<usize> = const { Cell::new(LONG) };
 }
 
@@ -29,12 +30,12 @@ pub(crate) fn saved(len: usize) -> usize {
     if len >= LEAST.get() { len } else { 0 }
 }
 
-/// While `write` runs, long strings of `source` are marked in what it writes.
-pub(crate) fn splicing<T>(source: &str, write: impl FnOnce() -> T) -> T {
+/// While `write` runs, long strings of `source` are marked in what it writes. Also says whether there were any.
+pub(crate) fn splicing<T>(source: &str, write: impl FnOnce() -> T) -> (T, bool) {
     SOURCE.set((source.as_ptr().addr(), source.len()));
     let written = write();
     SOURCE.set((0, 0));
-    written
+    (written, MARKED.take())
 }
 
 /// Leaves a mark in the place of `text`, if it is long and of the text that is being rewritten.
@@ -49,6 +50,7 @@ fn mark(text: &str, out: &mut Vec<u8>) -> bool {
     let start = text.as_ptr().addr().wrapping_sub(base);
     let within = !text.is_empty() && start.checked_add(text.len()).is_some_and(|end| end <= len);
     if within {
+        MARKED.set(true);
         out.push(MARK);
         out.extend_from_slice(format!("{start:08x}{:08x}", text.len()).as_bytes());
     }
@@ -96,10 +98,12 @@ mod tests {
             out.close(b'}');
             out
         };
-        let out = splicing(&source, write);
+        let (out, marked) = splicing(&source, write);
+        assert!(marked);
         assert!(out.len() < LONG + 100, "only the string that is nobody's was copied");
         let copied = write();
         assert!(!copied.contains(&MARK), "outside of it nothing is marked");
         assert_eq!(pieces(&out, &source).concat(), copied);
+        assert!(!splicing(&source, || ()).1);
     }
 }
