@@ -236,16 +236,34 @@ class CallsInline(Calls):
 
 
 class Native(_Envoy):
-    """Envoy's own AI protocol manager with its transcoder, in C++."""
+    """Envoy's own AI protocol manager as a gateway, in C++: the model read, a route picked by it, a key set, and the request
+    and reply transcoded.
+    """
 
     name = "native"
-    title = "Envoy's native transcoder"
+    title = "Envoy's native AI gateway"
 
     def filters(self, provider: int) -> list[dict]:
-        return [envoys.native_filter()]
+        return envoys.native_filters()
 
     def route_table(self) -> list[dict]:
         return envoys.native_routes()
+
+    def path(self, item: Item) -> str:
+        return item.endpoint
+
+
+class Transcoder(Native):
+    """Its transcoder alone: which provider is asked stands in the path, and nobody sets a key."""
+
+    name = "transcoder"
+    title = "Envoy's native transcoder alone"
+
+    def filters(self, provider: int) -> list[dict]:
+        return envoys.transcoder_filters()
+
+    def route_table(self) -> list[dict]:
+        return envoys.transcoder_routes()
 
     def path(self, item: Item) -> str:
         return f"/{item.provider}{item.endpoint}"
@@ -439,6 +457,6 @@ class Portkey(Contender):
         return {**key, "x-portkey-provider": item.provider, "x-portkey-custom-host": f"http://127.0.0.1:{provider}/v1"}
 
 
-ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Calls, CallsInline, Dragoman, Roles, Inline, Native, Portkey, LiteLLM)}
+ALL: dict[str, type[Contender]] = {c.name: c for c in (Direct, Bare, Empty, Calls, CallsInline, Dragoman, Roles, Inline, Native, Transcoder, Portkey, LiteLLM)}
 
 __all__ = ["ALL", "CACHE", "Contender", "Direct", "Failed", "ROOT", "Unavailable", "envoy_binary", "litellm_config"]

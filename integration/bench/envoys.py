@@ -102,39 +102,81 @@ def wasm_filter(module: pathlib.Path, configuration: dict | str | None = None) -
     return {"name": module.stem, "typed_config": {"@type": _HTTP + "wasm.v3.Wasm", "config": config}}
 
 
-def native_filter() -> dict:
-    """OpenAI's chat, the canonical form, is what clients send: only the hop to the provider has to be converted."""
-    transcoder = {
-        "name": "envoy.http.ai_filters.transcoder",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.http.ai_filters.transcoder.v3.Transcoder",
-            "request_handling": "FROM_IR",
-            "response_handling": "TO_IR",
-        },
+def transcoder_filters() -> list[dict]:
+    """Envoy's transcoder alone. OpenAI's chat, the canonical form, is what clients send: only the hop to the provider has to
+    be converted.
+    """
+    return [_ai_manager(_AI_MANAGER, [_transcoder("FROM_IR", "TO_IR")])]
+
+
+def transcoder_routes() -> list[dict]:
+    """The client's prefix names the provider's protocol; the transcoder leaves the path to the route."""
+    return [_native_route(provider, {"path": f"/{provider}{_PATHS['openai']}"}, _AI_MANAGER) for provider in _PROTOCOLS]
+
+
+def native_filters() -> list[dict]:
+    """As Envoy's own sandbox makes an AI gateway of it: one manager reads the model, by which the route is picked again,
+    and a second one converts.
+    Source: <https://www.envoyproxy.io/docs/envoy/v1.40.0/start/sandboxes/ai-transcoder>.
+    """
+    info = {
+        "name": "envoy.http.ai_filters.request_info",
+        "typed_config": {"@type": _AI + "request_info.v3.RequestInfo"},
     }
-    manager = {
-        "@type": _HTTP + "ai_protocol_manager.v3.AiProtocolManager",
-        "request_handling": {},
-        "response_handling": {},
-        "filters": [transcoder],
+    again = {
+        "name": "envoy.filters.http.set_filter_state",
+        "typed_config": {"@type": _HTTP + "set_filter_state.v3.Config", "clear_route_cache": True},
     }
-    return {"name": "envoy.filters.http.ai_protocol_manager", "typed_config": manager}
+    convert = [_transcoder("TO_IR", "FROM_IR"), _transcoder("FROM_IR", "TO_IR")]
+    return [_ai_manager("read_model", [info], reserialize_body="DISABLE"), again, _ai_manager("transcode", convert)]
 
 
 def native_routes() -> list[dict]:
-    """The client's prefix names the provider's protocol; the transcoder leaves the path to the route."""
-    return [_native_route(provider) for provider in _PROTOCOLS]
-
-
-def _native_route(provider: str) -> dict:
-    path = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}[provider]
-    declared = {
-        "@type": _HTTP + "ai_protocol_manager.v3.AiProtocolManagerPerRoute",
-        "request": {"llm_protocol": _PROTOCOLS["openai"]},
-        "response": {"llm_protocol": _PROTOCOLS[provider]},
+    """A route for each provider's models, with its key, and the one on which every request starts."""
+    chat = {"path": _PATHS["openai"]}
+    first = {
+        "match": chat,
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": {"read_model": _declared(request="openai")},
     }
+    routes = []
+    for provider, models in {"openai": "gpt-", "anthropic": "claude-"}.items():
+        asked = [{"key": "envoy.ai.model.request", "string_match": {"prefix": models}}]
+        route = _native_route(provider, {**chat, "filter_state": asked}, "transcode")
+        keys = {"openai": {"authorization": "Bearer sk-provider"}}
+        keys["anthropic"] = {"x-api-key": "sk-provider", "anthropic-version": "2023-06-01"}
+        route["request_headers_to_remove"] = ["authorization"]
+        route["request_headers_to_add"] = [
+            {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+            for key, value in keys[provider].items()
+        ]
+        routes.append(route)
+    return [*routes, first]
+
+
+_AI = "type.googleapis.com/envoy.extensions.http.ai_filters."
+_AI_MANAGER = "envoy.filters.http.ai_protocol_manager"
+_PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+
+
+def _ai_manager(name: str, filters: list[dict], **request: str) -> dict:
+    config = {"@type": _HTTP + "ai_protocol_manager.v3.AiProtocolManager", "request_handling": request, "filters": filters}
+    return {"name": name, "typed_config": config}
+
+
+def _transcoder(request: str, response: str) -> dict:
+    handling = {"request_handling": request, "response_handling": response}
+    return {"name": "envoy.http.ai_filters.transcoder", "typed_config": {"@type": _AI + "transcoder.v3.Transcoder", **handling}}
+
+
+def _declared(**protocols: str) -> dict:
+    said = {side: {"llm_protocol": _PROTOCOLS[whose]} for side, whose in protocols.items()}
+    return {"@type": _HTTP + "ai_protocol_manager.v3.AiProtocolManagerPerRoute", **said}
+
+
+def _native_route(provider: str, match: dict, manager: str) -> dict:
     return {
-        "match": {"path": f"/{provider}/v1/chat/completions"},
-        "route": {"cluster": "provider", "timeout": "0s", "prefix_rewrite": path},
-        "typed_per_filter_config": {"envoy.filters.http.ai_protocol_manager": declared},
+        "match": match,
+        "route": {"cluster": "provider", "timeout": "0s", "prefix_rewrite": _PATHS[provider]},
+        "typed_per_filter_config": {manager: _declared(request="openai", response=provider)},
     }

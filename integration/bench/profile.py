@@ -26,7 +26,7 @@ from .provider import StandIn, fire, probe
 
 DATA = CACHE / "perf.data"
 NO_PERF = "perf is not on the PATH (apt install linux-perf)"
-PROFILED = ("bare", "empty", "calls", "calls-inline", "roles", "inline", "native")
+PROFILED = ("bare", "empty", "calls", "calls-inline", "roles", "inline", "native", "transcoder")
 INSIDE_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "anthropic/image")
 PROFILED_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "openai/small", "openai/large")
 
@@ -168,7 +168,7 @@ def measure_profile(settings: Settings) -> dict:
                     percent, _, where = share.strip().partition("%")
                     part = "kernel_us" if "kernel" in where else "wasm_us" if _WASM.search(where) else "envoy_us"
                     line[part] = round(line[part] + cpu_us * float(percent) / 100, 1)
-                counts = count(trace(bench.running[name], bench.stand_in, item)) if name not in (BARE, "native") else []
+                counts = count(trace(bench.running[name], bench.stand_in, item)) if name not in (BARE, "native", "transcoder") else []
                 line["callbacks"] = sum(times for _, times, _ in counts)
                 line["host_calls"] = sum(calls.total() for *_, calls in counts)
                 result.setdefault(item.name, {})[name] = line
