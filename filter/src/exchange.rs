@@ -119,9 +119,9 @@ impl Exchange {
         let (mut attempt, outgoing) = begun.inspect_err(|error| {
             ledger::attempt(stream, place, |tried| tried.failure = Some(error.kind));
         })?;
-        let hedged = ledger::with(stream, |entry| {
-            let hedged = hedge::begins(entry, stream, place);
-            let Some(tried) = entry.attempts.get_mut(place) else { return hedged };
+        let beside = ledger::with(stream, |entry| {
+            let (hedged, several) = (hedge::begins(entry, stream, place), entry.several.is_some());
+            let Some(tried) = entry.attempts.get_mut(place) else { return (hedged, several) };
             let gateway = entry.gateway.as_ref();
             tried.info = gateway.and_then(|gateway| gateway.model_info(attempt.target(), attempt.model()));
             (tried.model, tried.prompt) = (Rc::from(attempt.model()), prompt);
@@ -135,8 +135,9 @@ impl Exchange {
             {
                 tried.captured = Some(attempt.capture(capture));
             }
-            hedged
+            (hedged, several)
         });
+        let (hedged, several) = beside.unwrap_or_default();
         let client = match wanted {
             Wanted::Posted(asked) => asked.body.text(),
             Wanted::Stored(_) => "",
@@ -160,9 +161,9 @@ impl Exchange {
             traced: false,
             hold_heads,
             turned: false,
-            hedged: hedged.unwrap_or(false),
+            hedged,
             kept: false,
-            several: false,
+            several,
         })
     }
 
@@ -174,7 +175,6 @@ impl Exchange {
     /// The reply's head has come.
     pub fn response_headers(&mut self, end: bool) -> Action {
         let mut headers = host::headers(Half::Response);
-        self.several = ledger::with(self.stream, |entry| entry.several.is_some()).unwrap_or_default();
         let length = headers.iter_mut().find(|(name, _)| self.several && name == "content-length");
         if let Some((_, length)) = length {
             // A reply that is turned away before its end takes its connection with it, which the next prompt can use.

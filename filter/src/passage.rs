@@ -241,9 +241,9 @@ impl Passage {
             Some(entry.course.as_mut()?.find(|course| {
                 wishes.tried = course.tried().to_vec();
                 let chosen = gateway.carry(&self.way, Some(course.model()), &wishes, &world)?;
-                let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.chosen.timeout_ms);
+                let timeout_ms = course.wishes().timeout_ms.or(chosen.choice.terms.timeout_ms);
                 let timeout_ms = timeout_ms.unwrap_or_else(|| gateway.policy.timeout_ms());
-                let retries = course.wishes().retries.or(chosen.choice.chosen.retries);
+                let retries = course.wishes().retries.or(chosen.choice.terms.retries);
                 course.goes(chosen.target, chosen.targets, timeout_ms, retries);
                 Ok(chosen)
             }))
@@ -276,7 +276,7 @@ impl Passage {
         let scheme = if target.address.tls { "https" } else { "http" };
         let course =
             ledger::with(self.id, |entry| Some(entry.course.as_ref()?.wishes().timeout_ms)).flatten();
-        let timeout = course.flatten().or(chosen.choice.chosen.timeout_ms).map(|timeout| timeout.to_string());
+        let timeout = course.flatten().or(chosen.choice.terms.timeout_ms).map(|timeout| timeout.to_string());
         let mut head = vec![
             (":method", self.method.as_str()),
             (":scheme", scheme),
@@ -293,7 +293,7 @@ impl Passage {
             self.hand_over(&target, chosen.model.as_deref(), &head);
         }
         host::set_headers(Half::Request, head);
-        let first = &chosen.choice.chosen.cluster;
+        let first = &chosen.choice.terms.cluster;
         if !first.is_empty() || !target.cluster.is_empty() {
             // Last, as it clears the route that Envoy has found so far. The choice's cluster goes on to the tail.
             let whole = course.is_some() && !first.is_empty();

@@ -106,7 +106,7 @@ pub fn learn(gateway: &Gateway) {
             let known = Known {
                 id: target.id.clone(),
                 gauge: gauge_name(&route.name, target),
-                rules: choice.chosen.rules.clone(),
+                rules: choice.terms.rules.clone(),
                 seat: choice.seat,
                 group: *group,
                 strategy: gateway.rule.strategy,

@@ -152,7 +152,7 @@ class _Envoy(Contender):
     def launch(self, provider: int) -> None:
         self.admin = free_port()
         config = self.home / "envoy.json"
-        envoys.write(config, self.port, self.admin, provider, self.filters(provider), self.route_table(), self.clusters(provider))
+        envoys.write(config, self.port, self.admin, provider, self.filters(provider), self.route_table(), self.upstream(provider))
         command = [self.binary, "--config-path", str(config), "--concurrency", "1", "--log-level", "error"]
         command += ["--base-id", str(self.port), "--disable-hot-restart"]
         self.group = Group(command, self.home / "log")
@@ -161,8 +161,9 @@ class _Envoy(Contender):
     def filters(self, provider: int) -> list[dict]:
         return []
 
-    def clusters(self, provider: int) -> list[dict] | None:
-        return None
+    def upstream(self, provider: int) -> list[dict]:
+        """Filters that run once for each attempt."""
+        return []
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
@@ -214,9 +215,8 @@ class Calls(_Envoy):
     def route_table(self) -> list[dict]:
         return envoys.cluster_header_routes()
 
-    def clusters(self, provider: int) -> list[dict] | None:
-        target = {"id": ANTHROPIC_MODEL, "provider": "anthropic", "model": ANTHROPIC_MODEL, "api_key": "sk-provider"}
-        return [envoys.cluster("provider", provider, target, [envoys.wasm_filter(self.module, "calls upstream")])]
+    def upstream(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, "calls upstream")]
 
 
 class CallsInline(Calls):
@@ -230,9 +230,6 @@ class CallsInline(Calls):
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
-
-    def clusters(self, provider: int) -> list[dict] | None:
-        return None
 
 
 class Native(_Envoy):
@@ -331,7 +328,7 @@ class Roles(_Envoy):
         }
 
     def plugins(self, provider: int) -> list[dict]:
-        """The plugin configuration of each role."""
+        """The plugin configuration of each role, as `dragoman render` writes it."""
         targets = self.targets(provider)
         routes = [(model, model) for model in targets]
         routes += [(f"route-{n}", OPENAI_MODEL) for n in range(self.routes - 1)]
@@ -340,9 +337,9 @@ class Roles(_Envoy):
             "share_bodies": True,
             "master_key": KEY,
             "targets": list(targets.values()),
-            "routes": [{"name": name, "targets": [{"target": target, "cluster": target}]} for name, target in routes],
+            "routes": [{"name": name, "targets": [{"target": target, "cluster": "provider"}]} for name, target in routes],
         }
-        return [gateway, {"role": "upstream", "hold_heads": True, "share_bodies": True}]
+        return [gateway, {"role": "upstream", "hold_heads": True, "share_bodies": True, "share_targets": True}]
 
     def filters(self, provider: int) -> list[dict]:
         return [envoys.wasm_filter(self.module, self.plugins(provider)[0])]
@@ -350,9 +347,8 @@ class Roles(_Envoy):
     def route_table(self) -> list[dict]:
         return envoys.cluster_header_routes()
 
-    def clusters(self, provider: int) -> list[dict] | None:
-        upstream = [envoys.wasm_filter(self.module, self.plugins(provider)[1])]
-        return [envoys.cluster(model, provider, target, upstream) for model, target in self.targets(provider).items()]
+    def upstream(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, plugin) for plugin in self.plugins(provider)[1:]]
 
 
 class Inline(Roles):
@@ -370,9 +366,6 @@ class Inline(Roles):
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
-
-    def clusters(self, provider: int) -> list[dict] | None:
-        return None
 
 
 class LiteLLM(Contender):

@@ -21,14 +21,19 @@ def write(
     provider: int,
     filters: list[dict],
     routes: list[dict],
-    clusters: list[dict] | None = None,
+    upstream: list[dict],
 ) -> None:
+    """A bootstrap with these `filters` on the listener and `upstream` ones for each attempt, as `dragoman render` places them."""
+    router: dict = {"@type": _HTTP + "router.v3.Router"}
+    if upstream:
+        codec = {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": _HTTP + "upstream_codec.v3.UpstreamCodec"}}
+        router["upstream_http_filters"] = [*upstream, codec]
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
         "codec_type": "AUTO",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": {"@type": _HTTP + "router.v3.Router"}}],
+        "http_filters": [*filters, {"name": "envoy.filters.http.router", "typed_config": router}],
         "request_timeout": "0s",
     }
     listener = {
@@ -39,18 +44,16 @@ def write(
     }
     bootstrap = {
         "admin": {"address": _address(admin)},
-        "static_resources": {"listeners": [listener], "clusters": clusters or [cluster("provider", provider)]},
+        "static_resources": {"listeners": [listener], "clusters": [cluster("provider", provider)]},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(bootstrap, indent=1))
 
 
-def cluster(name: str, port: int, target: dict | None = None, filters: list[dict] | None = None) -> dict:
-    """The provider as a cluster; with `target`, as Dragoman's upstream role wants it: on the endpoint, as JSON."""
-    endpoint: dict = {"endpoint": {"address": _address(port)}}
-    if target:
-        endpoint["metadata"] = {"filter_metadata": {"dragoman": {"target": json.dumps(target)}}}
-    made = {
+def cluster(name: str, port: int) -> dict:
+    """A provider's address."""
+    endpoint = {"endpoint": {"address": _address(port)}}
+    return {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "2s",
@@ -58,17 +61,6 @@ def cluster(name: str, port: int, target: dict | None = None, filters: list[dict
         "circuit_breakers": {"thresholds": [{"max_connections": 10000, "max_pending_requests": 10000, "max_requests": 10000}]},
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
-    if filters:
-        options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-        codec = {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": _HTTP + "upstream_codec.v3.UpstreamCodec"}}
-        made["typed_extension_protocol_options"] = {
-            options: {
-                "@type": "type.googleapis.com/" + options,
-                "explicit_http_config": {"http_protocol_options": {}},
-                "http_filters": [*filters, codec],
-            }
-        }
-    return made
 
 
 def _address(port: int) -> dict:

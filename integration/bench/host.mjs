@@ -149,7 +149,6 @@ work.plugins.forEach((plugin, index) => {
   wasm.proxy_on_vm_start?.(root, 0);
   if (!wasm.proxy_on_configure(root, buffers[7].length)) throw new Error("the configuration was refused");
 });
-const target = "xds\0upstream_host_metadata\0filter_metadata\0dragoman\0target";
 
 function pieces() {
   if (work.pieces <= 1) return [response];
@@ -168,7 +167,7 @@ let out = 0;
 function once() {
   const roles = work.plugins.map((_, index) => [next++, index + 1]);
   headers = { 0: work.requestHeaders.slice(), 2: [] };
-  state = new Map([[target, encoder.encode(work.target ?? "")]]);
+  state = new Map();
   buffers = { 0: request };
   for (const [context, root] of roles) {
     wasm.proxy_on_context_create(context, root);

@@ -223,7 +223,6 @@ def inside(contender: Roles, item: work.Item, module: pathlib.Path, seconds: flo
         response.append(["content-length", str(len(item.reply))])
     about = {
         "plugins": contender.plugins(9),
-        "target": json.dumps(contender.targets(9)[item.model]),
         "requestHeaders": request,
         "responseHeaders": response,
         "request": str(home / "request"),

@@ -425,25 +425,25 @@ impl Gateway {
             judge(request, chat.as_ref(), &serving)?;
         }
         let stream = stream && !parts;
-        let own = choice.chosen.stream_timeout_ms.filter(|_| stream).or(choice.chosen.timeout_ms);
+        let own = choice.terms.stream_timeout_ms.filter(|_| stream).or(choice.terms.timeout_ms);
         let timeout_ms = asked.stream_timeout_ms.filter(|_| stream).or(asked.timeout_ms).or(own);
         let hedge = if stream { route.hedge.first_token_ms } else { route.hedge.reply_ms };
         let limit_ms = timeout_ms.unwrap_or_else(|| self.policy.timeout_ms());
         // Who is asked beside a target may take several prompts otherwise.
         let beside = pinned.is_none()
-            && !choice.chosen.hedged.is_empty()
+            && !choice.terms.hedged.is_empty()
             && request.endpoint != Endpoint::CountTokens
             && request.prompts() <= 1;
         let hedge_ms = hedge.filter(|after| beside && *after < limit_ms);
         Ok(Plan {
             target: choice.target,
             targets: if pinned.is_some() { 1 } else { route.choices.len() },
-            cluster: if hedge_ms.is_some() { &choice.chosen.hedged } else { &choice.chosen.cluster },
+            cluster: if hedge_ms.is_some() { &choice.terms.hedged } else { &choice.terms.cluster },
             route: &route.name,
             choice,
             stream,
             timeout_ms,
-            retries: asked.retries.or(choice.chosen.retries),
+            retries: asked.retries.or(choice.terms.retries),
             pinned: pinned.is_some(),
             hedge_ms,
             parts,

@@ -22,7 +22,7 @@ const HEDGE: &str = "x-envoy-hedge-on-per-try-timeout";
 /// headers that asked for it are still there. What only its own target can answer is not copied.
 pub(super) fn copy(plan: &Plan<'_>, endpoint: Endpoint, first: bool) {
     let copied = if first && !plan.pinned && endpoint != Endpoint::CountTokens {
-        plan.choice.chosen.copied_to(host::random())
+        plan.choice.terms.copied_to(host::random())
     } else {
         None
     };

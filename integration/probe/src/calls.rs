@@ -16,7 +16,7 @@ unsafe extern "C" {
     fn proxy_set_header_map_pairs(map: MapType, data: *const u8, size: usize) -> i32;
 }
 
-const TARGET: [&str; 5] = ["xds", "upstream_host_metadata", "filter_metadata", "dragoman", "target"];
+const HANDED_OVER: [&str; 2] = ["filter_state", "wasm.handover"];
 /// As long as what the gateway hands to the upstream role.
 const HANDOVER: [u8; 200] = [b'h'; 200];
 const COUNTERS: usize = 5;
@@ -94,7 +94,7 @@ impl Context for Calls {}
 impl HttpContext for Calls {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         if self.role == Role::Upstream {
-            let _ = hostcalls::get_property(TARGET.to_vec());
+            let _ = hostcalls::get_property(HANDED_OVER.to_vec());
         } else {
             drop(pairs(MapType::HttpRequestHeaders));
             clock();

@@ -32,11 +32,11 @@ impl Gateway {
         Ok(Plan {
             target: choice.target,
             targets: 1,
-            cluster: &choice.chosen.cluster,
+            cluster: &choice.terms.cluster,
             route: &route.name,
             choice,
             stream: stored.stream(),
-            timeout_ms: choice.chosen.timeout_ms,
+            timeout_ms: choice.terms.timeout_ms,
             retries: None,
             pinned: true,
             hedge_ms: None,

@@ -181,7 +181,8 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
         let marked: usize = texts().map(|text| splice::saved(text.len())).sum();
         body.reserve((asked.body.len() + 256 + 32 * texts().count()).saturating_sub(marked));
         let mut encode = || provider.dialect.encode(&request, target, body);
-        let (encoded, marked) = if own { splice::splicing(asked.body.text(), encode) } else { (encode(), false) };
+        let (encoded, marked) =
+            if own { splice::splicing(asked.body.text(), encode) } else { (encode(), false) };
         encoded?;
         spliced = marked;
     }

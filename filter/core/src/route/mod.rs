@@ -55,13 +55,13 @@ pub struct Choice {
     pub cost: Option<u64>,
     /// Where what is known of it stands.
     pub seat: Seat,
-    /// What matters once it is chosen.
-    pub chosen: Box<Chosen>,
+    /// On which terms it is asked, once it is chosen.
+    pub terms: Box<Terms>,
 }
 
-/// What matters of a target once it is chosen.
+/// On which terms a target is asked, once it is chosen.
 #[derive(Debug, Default)]
-pub struct Chosen {
+pub struct Terms {
     /// The cluster that tries it first.
     pub cluster: String,
     /// The cluster that does so where a second target may be asked beside it; empty where none may.
@@ -96,7 +96,7 @@ pub struct Group {
     pub size: usize,
 }
 
-impl Chosen {
+impl Terms {
     /// The cluster that gets a copy of a request; `random` is evenly drawn from all of `u64`.
     #[must_use]
     pub fn copied_to(&self, random: u64) -> Option<&str> {
@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn a_share_of_requests_is_copied() {
         let mirror = MirrorConfig { clusters: vec!["a".into(), "b".into()], percent: 25 };
-        let chosen = Chosen { mirror: Some(mirror), ..Chosen::default() };
-        let copies: Vec<_> = (0..400).filter_map(|random| chosen.copied_to(random)).collect();
+        let terms = Terms { mirror: Some(mirror), ..Terms::default() };
+        let copies: Vec<_> = (0..400).filter_map(|random| terms.copied_to(random)).collect();
         assert_eq!(copies.len(), 100);
         assert_eq!(copies.iter().filter(|copy| **copy == "a").count(), 50);
-        assert_eq!(Chosen::default().copied_to(0), None);
+        assert_eq!(Terms::default().copied_to(0), None);
     }
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::health::Rules;
-use super::{Choice, Chosen, Group, Route, Seat, part_of, sticky};
+use super::{Choice, Group, Route, Seat, Terms, part_of, sticky};
 use crate::config::{CooldownConfig, RouteConfig, Target};
 
 /// The most names that a request may list.
@@ -43,7 +43,7 @@ impl Routes {
                 let any_model = targets.get(place).is_some_and(|target| target.any_model());
                 let rules = Rules::check(cooldown, raw.member.cooldown.as_ref(), any_model)
                     .map_err(|why| format!("target '{}': {why}", raw.target))?;
-                let chosen = Chosen {
+                let terms = Terms {
                     cluster: raw.cluster,
                     hedged: raw.hedged,
                     timeout_ms: raw.timeout_ms,
@@ -64,7 +64,7 @@ impl Routes {
                     token_part: part_of(raw.member.tpm),
                     cost: None,
                     seat: Seat::default(),
-                    chosen: Box::new(chosen),
+                    terms: Box::new(terms),
                 });
             }
             if choices.iter().all(|choice| choice.weight == 0) {
