@@ -54,15 +54,21 @@ pub fn judge(entry: &mut Entry, now: u64) {
     if entry.decided || entry.verdict.is_some() {
         return;
     }
+    match silence(entry, now) {
+        None => {}
+        Some((Next::Now, _)) => entry.decided = true,
+        Some((Next::After(seconds), _)) => decide_later(entry, seconds),
+        Some((Next::Nothing, error)) => entry.verdict = Some(last(entry, &error)),
+    }
+}
+
+/// What follows from the last attempt's silence, and the failure that it is. Nothing where there is no course.
+fn silence(entry: &mut Entry, now: u64) -> Option<(Next, Error)> {
     let overdue = entry.hedge.as_ref().is_some_and(|hedge| hedge.overdue);
     let began = entry.attempts.last().map_or(now, |tried| tried.started);
-    let Some(course) = &mut entry.course else { return };
+    let course = entry.course.as_mut()?;
     let error = course.silence(if overdue { u64::MAX } else { now.saturating_sub(began) / 1_000_000 });
-    match course.failed(&error, None, now / 1_000_000) {
-        Next::Now => entry.decided = true,
-        Next::After(seconds) => decide_later(entry, seconds),
-        Next::Nothing => entry.verdict = Some(last(entry, &error)),
-    }
+    Some((course.failed(&error, None, now / 1_000_000), error))
 }
 
 /// What follows is an attempt at the same target, in so many seconds.
@@ -86,10 +92,7 @@ pub fn tail(stream: u32, place: Option<usize>) -> Turn {
         if std::mem::take(&mut entry.decided) {
             return Some(Turn::Away(anew(entry)));
         }
-        let course = entry.course.as_mut()?;
-        let began = entry.attempts.last().map_or(now, |tried| tried.started);
-        let error = course.silence(now.saturating_sub(began) / 1_000_000);
-        let next = course.failed(&error, None, now / 1_000_000);
+        let (next, error) = silence(entry, now)?;
         if let Some(tried) = entry.attempts.last_mut() {
             (tried.failure, tried.ended) = (Some(error.kind), Some(now));
         }

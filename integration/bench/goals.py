@@ -1,7 +1,9 @@
 """What the speed of Dragoman is judged by: each goal with the figure that a run reached, and whether that is enough.
 
-Beside it stands the figure of `calls`, a filter that makes the callbacks and host calls of Dragoman's and does no work: where
-that is beyond the limit, too, no filter that makes these calls can reach the goal.
+Beside it stand two floors. One is the figure of `calls`, a filter that makes the callbacks and host calls of Dragoman's and does
+no work: where that is beyond the limit, no filter that makes these calls can reach the goal. The other adds what Dragoman's
+own code takes when it runs alone, under Node: where that is beyond the limit, the goal takes less work, not the same work done
+faster.
 Owns the goals' wording and arithmetic; reads nothing but a run's JSON. A figure that the run doesn't have is left out.
 """
 
@@ -17,6 +19,8 @@ class Row(NamedTuple):
     figure: str
     floor: str
     """The same of the filter that only makes the calls, where that says something."""
+    warm: str
+    """The same with Dragoman's own work as it is where nothing disturbs it."""
     reached: bool
 
 
@@ -33,18 +37,37 @@ def _line(run: dict, item: str, name: str) -> dict:
     return run.get("items", {}).get(item, {}).get(name, {})
 
 
-def _at_most(goal: str, value: float | None, limit: float, show: Callable[[float], str], floor: float | None = None) -> Iterator[Row]:
+class Floors(NamedTuple):
+    """What a figure can't go below: without any work, and with Dragoman's work undisturbed."""
+
+    idle: float | None = None
+    warm: float | None = None
+
+    def by(self, convert: Callable[[float], float]) -> Floors:
+        """The floors of a figure that is made of what is added like this."""
+        return Floors(*(None if added is None else convert(added) for added in self))
+
+
+def _floors(run: dict, item: str, role: str) -> Floors:
+    """Microseconds added to a request."""
+    idle = _line(run, item, IDLE[role]).get("added_us")
+    work = run.get("inside", {}).get(item, {}).get(f"{role}_us")
+    return Floors(idle, None if idle is None or work is None else idle + work)
+
+
+def _at_most(goal: str, value: float | None, limit: float, show: Callable[[float], str], floors: Floors = Floors()) -> Iterator[Row]:
     if value is not None:
-        yield _row(goal, "≤", value, limit, show, floor, value <= limit)
+        yield _row(goal, "≤", value, limit, show, floors, value <= limit)
 
 
-def _at_least(goal: str, value: float | None, limit: float, show: Callable[[float], str], floor: float | None = None) -> Iterator[Row]:
+def _at_least(goal: str, value: float | None, limit: float, show: Callable[[float], str], floors: Floors) -> Iterator[Row]:
     if value is not None:
-        yield _row(goal, "≥", value, limit, show, floor, value >= limit)
+        yield _row(goal, "≥", value, limit, show, floors, value >= limit)
 
 
-def _row(goal: str, sign: str, value: float, limit: float, show: Callable[[float], str], floor: float | None, reached: bool) -> Row:
-    return Row(goal, f"{sign} {show(limit)}", show(value), "–" if floor is None else show(floor), reached)
+def _row(goal: str, sign: str, value: float, limit: float, show: Callable[[float], str], floors: Floors, reached: bool) -> Row:
+    idle, warm = ("–" if floor is None else show(floor) for floor in floors)
+    return Row(goal, f"{sign} {show(limit)}", show(value), idle, warm, reached)
 
 
 def _times(value: float) -> str:
@@ -63,41 +86,50 @@ def _beside_native(run: dict) -> Iterator[Row]:
     for other, whose in (("native", "Envoy's native AI gateway"), ("transcoder", "Envoy's native transcoder alone")):
         for item in ("anthropic/small", "anthropic/large", "openai/small", "openai/large"):
             native = _line(run, item, other).get("added_us")
+            if not native:
+                continue
             for name, limit, title in (("roles", 0.5, "gateway + upstream"), ("inline", 1 / 3, "inline")):
-                share, floor = (_share(_line(run, item, who).get("added_us"), native) for who in (name, IDLE[name]))
-                yield from _at_most(f"{item}: what {title} adds, of what {whose} adds", share, limit, _times, floor)
+                share = _share(_line(run, item, name).get("added_us"), native)
+                floors = _floors(run, item, name).by(lambda added, native=native: added / native)
+                yield from _at_most(f"{item}: what {title} adds, of what {whose} adds", share, limit, _times, floors)
 
 
 def _beside_each_other(run: dict) -> Iterator[Row]:
     for size in ("small", "large"):
-        whole = _line(run, f"anthropic/{size}", "roles").get("added_us")
-        share, floor = (_share(_line(run, f"openai/{size}", who).get("added_us"), whole) for who in ("roles", "calls"))
-        yield from _at_most(f"{size}: what OpenAI to OpenAI adds, of what OpenAI to Anthropic adds", share, 0.6, _times, floor)
+        mine, whole = (_line(run, f"{provider}/{size}", "roles").get("added_us") for provider in ("openai", "anthropic"))
+        least, most = (_floors(run, f"{provider}/{size}", "roles") for provider in ("openai", "anthropic"))
+        floors = Floors(_share(least.idle, whole), _share(least.warm, most.warm))
+        yield from _at_most(f"{size}: what OpenAI to OpenAI adds, of what OpenAI to Anthropic adds", _share(mine, whole), 0.6, _times, floors)
 
 
 def _streams(run: dict) -> Iterator[Row]:
     for item, limit, title in (("anthropic/stream", 2.5, "together"), ("anthropic/stream-alone", 10.0, "alone")):
-        added, floor = (_share(_line(run, item, who).get("added_us"), 200) for who in ("roles", "calls"))
-        yield from _at_most(f"stream, events arrive {title}: added per event", added, limit, _us, floor)
+        floors = _floors(run, item, "roles").by(lambda added: added / 200)
+        yield from _at_most(f"stream, events arrive {title}: added per event", _share(_line(run, item, "roles").get("added_us"), 200), limit, _us, floors)
     # The transcoder alone, which is cheaper than a whole gateway made of it.
     share = _share(_line(run, "anthropic/stream", "roles").get("added_us"), _line(run, "anthropic/stream", "transcoder").get("added_us"))
     yield from _at_most("stream: added, of what the native transcoder adds", share, 0.1, _times)
     first, floor = (run.get("paced", {}).get(who, {}).get("first_token_added_p99_us") for who in ("dragoman", "calls"))
-    yield from _at_most("stream: time to first token added at p99", first, 500.0, _us, floor)
+    yield from _at_most("stream: time to first token added at p99", first, 500.0, _us, Floors(floor))
 
 
 def _beside_others(run: dict) -> Iterator[Row]:
-    mine, lean, idle = (_line(run, "anthropic/small", who).get("cpu_us") for who in ("dragoman", "roles", "calls"))
-    # The bootstrap that `dragoman run` writes has its price, too: limits, the overload manager, statistics.
-    floor = idle + max(0.0, mine - lean) if mine and lean and idle else None
+    item = "anthropic/small"
+    mine, lean, bare = (_line(run, item, who).get("cpu_us") for who in ("dragoman", "roles", "bare"))
     for name, limit, title in (("litellm", 80.0, "LiteLLM's CPU"), ("portkey", 8.0, "Portkey's CPU")):
-        theirs = _line(run, "anthropic/small", name).get("cpu_us")
-        yield from _at_least(f"small: {title}, of Dragoman's", _share(theirs, mine), limit, _times, _share(theirs, floor))
+        theirs = _line(run, item, name).get("cpu_us")
+        if mine and lean and bare and theirs:
+            # The bootstrap that `dragoman run` writes has its price, too: limits, the overload manager, statistics.
+            fixed = bare + max(0.0, mine - lean)
+            floors = _floors(run, item, "roles").by(lambda added, theirs=theirs, fixed=fixed: theirs / (fixed + added))
+            yield from _at_least(f"small: {title}, of Dragoman's", theirs / mine, limit, _times, floors)
 
 
 def _bodies(run: dict) -> Iterator[Row]:
     large = "anthropic/large"
-    yield from _at_most("110 KB of text, of bare Envoy's cost", _line(run, large, "roles").get("ratio"), 2.2, _times, _line(run, large, "calls").get("ratio"))
+    if bare := _line(run, large, "bare").get("cpu_us"):
+        floors = _floors(run, large, "roles").by(lambda added: (bare + added) / bare)
+        yield from _at_most("110 KB of text, of bare Envoy's cost", _line(run, large, "roles").get("ratio"), 2.2, _times, floors)
     sizes = [(int(size), lines["roles"]["cpu_us"]) for size, lines in run.get("growth", {}).get("body", {}).items() if "roles" in lines]
     if len(sizes) > 2:
         (small, cheap), (middle, dearer), (large_body, dearest) = sizes[0], sizes[-2], sizes[-1]
@@ -111,7 +143,7 @@ def _bodies(run: dict) -> Iterator[Row]:
 
 def _ladder(run: dict) -> Iterator[Row]:
     added, floor = (run.get("ladder", {}).get("16", {}).get(who, {}).get("added_p99_us") for who in ("dragoman", "calls"))
-    yield from _at_most("22 ms provider, 16 at a time: added at p99", added, 300.0, _us, floor)
+    yield from _at_most("22 ms provider, 16 at a time: added at p99", added, 300.0, _us, Floors(floor))
 
 
 def _many_streams(run: dict) -> Iterator[Row]:

@@ -20,14 +20,14 @@ import urllib.request
 from collections.abc import Sequence
 
 from . import work
-from .contenders import ALL, CACHE, KEY, ROOT, Contender, Roles
+from .contenders import ALL, CACHE, KEY, ROOT, Contender, Inline, Roles
 from .measure import BARE, Bench, Settings, say
 from .provider import StandIn, fire, probe
 
 DATA = CACHE / "perf.data"
 NO_PERF = "perf is not on the PATH (apt install linux-perf)"
 PROFILED = ("bare", "empty", "calls", "calls-inline", "roles", "inline", "native", "transcoder")
-INSIDE_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "anthropic/image")
+INSIDE_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "anthropic/image", "openai/small", "openai/large")
 PROFILED_ITEMS = ("anthropic/small", "anthropic/large", "anthropic/stream", "openai/small", "openai/large")
 
 _WASM = re.compile(r"JIT|anon|perf-\d+\.map|unknown")
@@ -244,7 +244,7 @@ def _names(profile: dict) -> dict[int, str]:
 
 def share_below(profile: dict, wanted: Sequence[str]) -> float:
     """The share of the samples in the module's functions whose names have one of `wanted`, and in those that they call; the
-    host's, which isn't Envoy's, is left out.
+    host's, which isn't Envoy's, is left out. All of the module's functions have an empty name in theirs.
     """
     names, below, module = _names(profile), set(), set()
     # A node comes before its children.
@@ -260,15 +260,20 @@ def share_below(profile: dict, wanted: Sequence[str]) -> float:
 
 
 def measure_inside(seconds: float) -> dict:
-    """The filter alone: what metering takes of a request's time, and by how much a body makes the module's memory grow."""
-    contender, module = Roles(), named_wasm()
+    """The filter alone: how long its own code works on a request in each shape, how long it meters one, and by how much a body
+    makes its memory grow.
+    """
+    module = named_wasm()
     result: dict = {}
     for name in INSIDE_ITEMS:
         item = work.items()[name]
-        told, profile = inside(contender, item, module, max(2.0, seconds))
-        metering = round(told["us"] * share_below(profile, ["proxy_on_log"]), 2)
-        result[name] = {"us": told["us"], "metering_us": metering, "memory": told["memory"], "body": len(item.request)}
-        say(f"inside {name}: {result[name]}")
+        result[name] = line = {"body": len(item.request)}
+        for contender in (Roles(), Inline()):
+            told, profile = inside(contender, item, module, max(2.0, seconds))
+            line[f"{contender.name}_us"] = round(told["us"] * share_below(profile, [""]), 2)
+            if contender.name == "roles":
+                line |= {"metering_us": round(told["us"] * share_below(profile, ["proxy_on_log"]), 2), "memory": told["memory"]}
+        say(f"inside {name}: {line}")
     return result
 
 

@@ -111,8 +111,8 @@ def _across(run: dict, growth: dict, title: str, show) -> tuple[list[str], list[
 
 
 def goal_table(run: dict) -> tuple[list[str], list[list[str]]]:
-    rows = [[row.goal, row.limit, row.figure, row.floor, "yes" if row.reached else "no"] for row in goals.rows(run)]
-    return ["Goal", "limit", "reached figure", "calls without work", "reached"], rows
+    rows = [[row.goal, row.limit, row.figure, row.floor, row.warm, "yes" if row.reached else "no"] for row in goals.rows(run)]
+    return ["Goal", "limit", "reached figure", "calls without work", "calls and work undisturbed", "reached"], rows
 
 
 def profile_table(run: dict) -> tuple[list[str], list[list[str]]]:
