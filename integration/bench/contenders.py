@@ -231,6 +231,9 @@ class CallsInline(Calls):
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
 
+    def upstream(self, provider: int) -> list[dict]:
+        return []
+
 
 class Native(_Envoy):
     """Envoy's own AI protocol manager as a gateway, in C++: the model read, a route picked by it, a key set, and the request
