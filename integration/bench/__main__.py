@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+import signal
 import sys
 
 from . import choice, measure, profile, report, work
@@ -24,6 +25,8 @@ ALLOWED = 0.15
 
 
 def main() -> int:
+    # Whoever is stopped stops the servers that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # `python -m bench` alone is the whole benchmark.
     arguments = _parser().parse_args(sys.argv[1:] or ["run"])
     return arguments.act(arguments)
