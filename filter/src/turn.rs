@@ -54,7 +54,8 @@ pub fn judge(entry: &mut Entry, now: u64) {
     if entry.decided || entry.verdict.is_some() {
         return;
     }
-    match silence(entry, now) {
+    let overdue = entry.hedge.as_ref().is_some_and(|hedge| hedge.overdue);
+    match silence(entry, now, overdue) {
         None => {}
         Some((Next::Now, _)) => entry.decided = true,
         Some((Next::After(seconds), _)) => decide_later(entry, seconds),
@@ -62,9 +63,9 @@ pub fn judge(entry: &mut Entry, now: u64) {
     }
 }
 
-/// What follows from the last attempt's silence, and the failure that it is. Nothing where there is no course.
-fn silence(entry: &mut Entry, now: u64) -> Option<(Next, Error)> {
-    let overdue = entry.hedge.as_ref().is_some_and(|hedge| hedge.overdue);
+/// What follows from the last attempt's silence, and the failure that it is: of one that was `overdue` it is known, of others
+/// it is told by their time. Nothing where there is no course.
+fn silence(entry: &mut Entry, now: u64, overdue: bool) -> Option<(Next, Error)> {
     let began = entry.attempts.last().map_or(now, |tried| tried.started);
     let course = entry.course.as_mut()?;
     let error = course.silence(if overdue { u64::MAX } else { now.saturating_sub(began) / 1_000_000 });
@@ -92,7 +93,7 @@ pub fn tail(stream: u32, place: Option<usize>) -> Turn {
         if std::mem::take(&mut entry.decided) {
             return Some(Turn::Away(anew(entry)));
         }
-        let (next, error) = silence(entry, now)?;
+        let (next, error) = silence(entry, now, false)?;
         if let Some(tried) = entry.attempts.last_mut() {
             (tried.failure, tried.ended) = (Some(error.kind), Some(now));
         }
