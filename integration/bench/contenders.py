@@ -193,7 +193,28 @@ class Empty(_Envoy):
         return [envoys.wasm_filter(module)]
 
 
-class Calls(_Envoy):
+class _Module(_Envoy):
+    """A wasm module as the gateway role on the listener and as the upstream role for each attempt, or as one role that is
+    both: the first names the cluster in a header, the last leaves it to the route table.
+    """
+
+    module: pathlib.Path
+
+    def plugins(self, provider: int) -> list[dict] | list[str]:
+        """The plugin configuration of each role."""
+        raise NotImplementedError
+
+    def filters(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, self.plugins(provider)[0])]
+
+    def upstream(self, provider: int) -> list[dict]:
+        return [envoys.wasm_filter(self.module, plugin) for plugin in self.plugins(provider)[1:]]
+
+    def route_table(self) -> list[dict]:
+        return envoys.cluster_header_routes()
+
+
+class Calls(_Module):
     """The floor of anything made of wasm that does what Dragoman does: the callbacks and host calls of its two roles, and no
     work.
     """
@@ -209,14 +230,8 @@ class Calls(_Envoy):
         _run(["make", "probe"], ROOT)
         self.module = ROOT / "target" / "wasm32-wasip1" / "release" / "probe.wasm"
 
-    def filters(self, provider: int) -> list[dict]:
-        return [envoys.wasm_filter(self.module, "calls gateway")]
-
-    def route_table(self) -> list[dict]:
-        return envoys.cluster_header_routes()
-
-    def upstream(self, provider: int) -> list[dict]:
-        return [envoys.wasm_filter(self.module, "calls upstream")]
+    def plugins(self, provider: int) -> list[str]:
+        return ["calls gateway", "calls upstream"]
 
 
 class CallsInline(Calls):
@@ -225,14 +240,11 @@ class CallsInline(Calls):
     name = "calls-inline"
     title = "the same, inline"
 
-    def filters(self, provider: int) -> list[dict]:
-        return [envoys.wasm_filter(self.module, "calls inline")]
+    def plugins(self, provider: int) -> list[str]:
+        return ["calls inline"]
 
     def route_table(self) -> list[dict]:
         return envoys.plain_routes()
-
-    def upstream(self, provider: int) -> list[dict]:
-        return []
 
 
 class Native(_Envoy):
@@ -306,7 +318,7 @@ class Dragoman(Contender):
         self.await_ready(f"http://127.0.0.1:{self.admin}/ready")
 
 
-class Roles(_Envoy):
+class Roles(_Module):
     """Gateway and upstream role in a bootstrap as lean as bare Envoy's: what the filter itself costs."""
 
     name = "roles"
@@ -343,15 +355,6 @@ class Roles(_Envoy):
             "routes": [{"name": name, "targets": [{"target": target, "cluster": "provider"}]} for name, target in routes],
         }
         return [gateway, {"role": "upstream", "hold_heads": True, "share_bodies": True, "share_targets": True}]
-
-    def filters(self, provider: int) -> list[dict]:
-        return [envoys.wasm_filter(self.module, self.plugins(provider)[0])]
-
-    def route_table(self) -> list[dict]:
-        return envoys.cluster_header_routes()
-
-    def upstream(self, provider: int) -> list[dict]:
-        return [envoys.wasm_filter(self.module, plugin) for plugin in self.plugins(provider)[1:]]
 
 
 class Inline(Roles):

@@ -11,7 +11,15 @@ import pathlib
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http."
 # Native filters and wasm hold whole bodies: the limit fits the largest one measured.
 _BUFFER = 32 << 20
+_AI = "type.googleapis.com/envoy.extensions.http.ai_filters."
+_AI_MANAGER = "envoy.filters.http.ai_protocol_manager"
 _PROTOCOLS = {"openai": "OPENAI_CHAT_COMPLETIONS", "anthropic": "ANTHROPIC_MESSAGES"}
+_PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+_MODELS = {"openai": "gpt-", "anthropic": "claude-"}
+_CREDENTIALS = {
+    "openai": {"authorization": "Bearer sk-provider"},
+    "anthropic": {"x-api-key": "sk-provider", "anthropic-version": "2023-06-01"},
+}
 
 
 def write(
@@ -131,24 +139,17 @@ def native_routes() -> list[dict]:
         "direct_response": {"status": 404},
         "typed_per_filter_config": {"read_model": _declared(request="openai")},
     }
-    routes = []
-    for provider, models in {"openai": "gpt-", "anthropic": "claude-"}.items():
-        asked = [{"key": "envoy.ai.model.request", "string_match": {"prefix": models}}]
-        route = _native_route(provider, {**chat, "filter_state": asked}, "transcode")
-        keys = {"openai": {"authorization": "Bearer sk-provider"}}
-        keys["anthropic"] = {"x-api-key": "sk-provider", "anthropic-version": "2023-06-01"}
-        route["request_headers_to_remove"] = ["authorization"]
-        route["request_headers_to_add"] = [
-            {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-            for key, value in keys[provider].items()
-        ]
-        routes.append(route)
-    return [*routes, first]
+    return [*(_model_route(provider, chat) for provider in _PROTOCOLS), first]
 
 
-_AI = "type.googleapis.com/envoy.extensions.http.ai_filters."
-_AI_MANAGER = "envoy.filters.http.ai_protocol_manager"
-_PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions"}
+def _model_route(provider: str, chat: dict) -> dict:
+    asked = [{"key": "envoy.ai.model.request", "string_match": {"prefix": _MODELS[provider]}}]
+    credential = [
+        {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for key, value in _CREDENTIALS[provider].items()
+    ]
+    headers = {"request_headers_to_remove": ["authorization"], "request_headers_to_add": credential}
+    return _native_route(provider, {**chat, "filter_state": asked}, "transcode") | headers
 
 
 def _ai_manager(name: str, filters: list[dict], **request: str) -> dict:

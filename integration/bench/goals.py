@@ -37,6 +37,10 @@ def _line(run: dict, item: str, name: str) -> dict:
     return run.get("items", {}).get(item, {}).get(name, {})
 
 
+def _added(run: dict, item: str, name: str) -> float | None:
+    return _line(run, item, name).get("added_us")
+
+
 class Floors(NamedTuple):
     """What a figure can't go below: without any work, and with Dragoman's work undisturbed."""
 
@@ -50,7 +54,7 @@ class Floors(NamedTuple):
 
 def _floors(run: dict, item: str, role: str) -> Floors:
     """Microseconds added to a request."""
-    idle = _line(run, item, IDLE[role]).get("added_us")
+    idle = _added(run, item, IDLE[role])
     work = run.get("inside", {}).get(item, {}).get(f"{role}_us")
     return Floors(idle, None if idle is None or work is None else idle + work)
 
@@ -85,19 +89,20 @@ def _share(a: float | None, b: float | None) -> float | None:
 def _beside_native(run: dict) -> Iterator[Row]:
     for other, whose in (("native", "Envoy's native AI gateway"), ("transcoder", "Envoy's native transcoder alone")):
         for item in ("anthropic/small", "anthropic/large", "openai/small", "openai/large"):
-            native = _line(run, item, other).get("added_us")
+            native = _added(run, item, other)
             if not native:
                 continue
             for name, limit, title in (("roles", 0.5, "gateway + upstream"), ("inline", 1 / 3, "inline")):
-                share = _share(_line(run, item, name).get("added_us"), native)
+                share = _share(_added(run, item, name), native)
                 floors = _floors(run, item, name).by(lambda added, native=native: added / native)
                 yield from _at_most(f"{item}: what {title} adds, of what {whose} adds", share, limit, _times, floors)
 
 
 def _beside_each_other(run: dict) -> Iterator[Row]:
     for size in ("small", "large"):
-        mine, whole = (_line(run, f"{provider}/{size}", "roles").get("added_us") for provider in ("openai", "anthropic"))
+        mine, whole = (_added(run, f"{provider}/{size}", "roles") for provider in ("openai", "anthropic"))
         least, most = (_floors(run, f"{provider}/{size}", "roles") for provider in ("openai", "anthropic"))
+        # Undisturbed work is compared with undisturbed work: what both have in common stays in both.
         floors = Floors(_share(least.idle, whole), _share(least.warm, most.warm))
         yield from _at_most(f"{size}: what OpenAI to OpenAI adds, of what OpenAI to Anthropic adds", _share(mine, whole), 0.6, _times, floors)
 
@@ -105,9 +110,9 @@ def _beside_each_other(run: dict) -> Iterator[Row]:
 def _streams(run: dict) -> Iterator[Row]:
     for item, limit, title in (("anthropic/stream", 2.5, "together"), ("anthropic/stream-alone", 10.0, "alone")):
         floors = _floors(run, item, "roles").by(lambda added: added / 200)
-        yield from _at_most(f"stream, events arrive {title}: added per event", _share(_line(run, item, "roles").get("added_us"), 200), limit, _us, floors)
+        yield from _at_most(f"stream, events arrive {title}: added per event", _share(_added(run, item, "roles"), 200), limit, _us, floors)
     # The transcoder alone, which is cheaper than a whole gateway made of it.
-    share = _share(_line(run, "anthropic/stream", "roles").get("added_us"), _line(run, "anthropic/stream", "transcoder").get("added_us"))
+    share = _share(_added(run, "anthropic/stream", "roles"), _added(run, "anthropic/stream", "transcoder"))
     yield from _at_most("stream: added, of what the native transcoder adds", share, 0.1, _times)
     first, floor = (run.get("paced", {}).get(who, {}).get("first_token_added_p99_us") for who in ("dragoman", "calls"))
     yield from _at_most("stream: time to first token added at p99", first, 500.0, _us, Floors(floor))

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from . import work
 from .contenders import ALL, CACHE, KEY, ROOT, Contender, Inline, Roles
-from .measure import BARE, Bench, Settings, say
+from .measure import Bench, Settings, say
 from .provider import StandIn, fire, probe
 
 DATA = CACHE / "perf.data"
@@ -168,7 +168,7 @@ def measure_profile(settings: Settings) -> dict:
                     percent, _, where = share.strip().partition("%")
                     part = "kernel_us" if "kernel" in where else "wasm_us" if _WASM.search(where) else "envoy_us"
                     line[part] = round(line[part] + cpu_us * float(percent) / 100, 1)
-                counts = count(trace(bench.running[name], bench.stand_in, item)) if name not in (BARE, "native", "transcoder") else []
+                counts = count(trace(bench.running[name], bench.stand_in, item))
                 line["callbacks"] = sum(times for _, times, _ in counts)
                 line["host_calls"] = sum(calls.total() for *_, calls in counts)
                 result.setdefault(item.name, {})[name] = line
@@ -242,9 +242,9 @@ def _names(profile: dict) -> dict[int, str]:
     return {node["id"]: node["callFrame"]["functionName"] or "(JavaScript)" for node in profile["nodes"]}
 
 
-def share_below(profile: dict, wanted: Sequence[str]) -> float:
-    """The share of the samples in the module's functions whose names have one of `wanted`, and in those that they call; the
-    host's, which isn't Envoy's, is left out. All of the module's functions have an empty name in theirs.
+def share_below(profile: dict, wanted: Sequence[str] = ("",)) -> float:
+    """The share of the samples in the module's functions whose names have one of `wanted`, by default in all, and in those
+    that they call; the host's, which isn't Envoy's, is left out.
     """
     names, below, module = _names(profile), set(), set()
     # A node comes before its children.
@@ -270,7 +270,7 @@ def measure_inside(seconds: float) -> dict:
         result[name] = line = {"body": len(item.request)}
         for contender in (Roles(), Inline()):
             told, profile = inside(contender, item, module, max(2.0, seconds))
-            line[f"{contender.name}_us"] = round(told["us"] * share_below(profile, [""]), 2)
+            line[f"{contender.name}_us"] = round(told["us"] * share_below(profile), 2)
             if contender.name == "roles":
                 line |= {"metering_us": round(told["us"] * share_below(profile, ["proxy_on_log"]), 2), "memory": told["memory"]}
         say(f"inside {name}: {line}")

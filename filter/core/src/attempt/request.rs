@@ -176,15 +176,19 @@ fn chat(target: &Target, asked: &Request, model: Str<'_>, body: &mut Vec<u8>) ->
     let passes = own && provider.dialect.passes(&request, target);
     let mut spliced = false;
     if !passes {
-        let texts = || asked.body.long_strings().filter(|_| own);
-        // What is marked isn't copied, and a text is mostly written as a block of its own: growing costs a copy of all.
-        let marked: usize = texts().map(|text| splice::saved(text.len())).sum();
-        body.reserve((asked.body.len() + 256 + 32 * texts().count()).saturating_sub(marked));
-        let mut encode = || provider.dialect.encode(&request, target, body);
-        let (encoded, marked) =
-            if own { splice::splicing(asked.body.text(), encode) } else { (encode(), false) };
-        encoded?;
-        spliced = marked;
+        // A text is mostly written as a block of its own, and growing would cost a copy of all.
+        let whole = asked.body.len() + 256 + 32 * asked.body.long_strings().count();
+        if own {
+            let marked: usize = asked.body.long_strings().map(|text| splice::saved(text.len())).sum();
+            body.reserve(whole.saturating_sub(marked));
+            let written;
+            (written, spliced) =
+                splice::splicing(asked.body.text(), || provider.dialect.encode(&request, target, body));
+            written?;
+        } else {
+            body.reserve(whole);
+            provider.dialect.encode(&request, target, body)?;
+        }
     }
     let mut features = Vec::new();
     provider.dialect.headers(&request, &mut features);

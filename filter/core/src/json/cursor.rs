@@ -437,11 +437,9 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                 }
-                kind => {
-                    match kind {
-                        Kind::Number if self.depth > outer && objects & 1 == 0 => self.numbers()?,
-                        _ => self.scalar()?,
-                    }
+                Kind::Number if self.depth > outer && objects & 1 == 0 => self.numbers()?,
+                _ => {
+                    self.scalar()?;
                     if self.depth == outer {
                         return Ok(());
                     }

@@ -1,10 +1,12 @@
-//! Sixteen bytes at a time: which of them mean something inside a JSON string.
+//! Sixteen bytes at a time: which of them mean something inside a JSON string, or in a list of numbers.
 //!
 //! Every string of every body goes through here. Spelled out in vectors, as the compiler makes none of a loop that may
 //! stop early: 0.05 ns a byte in V8 instead of 0.24.
 
 /// How many bytes are looked at at once.
 const LANES: usize = 16;
+/// How many a [`Block`] has.
+pub(super) const BLOCK: usize = 4 * LANES;
 
 /// A bit for each of the bytes at `at` that is a quote, a backslash or a control character, and how many bytes were looked
 /// at: four vectors of a long text, one of a short one.
@@ -36,13 +38,10 @@ pub(crate) fn quotes(bytes: &[u8]) -> impl Iterator<Item = usize> {
 pub(super) struct Block<'a>(&'a [[u8; LANES]; 4]);
 
 impl<'a> Block<'a> {
-    /// How many bytes it has.
-    pub(super) const WIDTH: usize = 4 * LANES;
-
     /// The bytes at `at`, if there are that many.
     #[inline]
     pub(super) fn at(bytes: &'a [u8], at: usize) -> Option<Self> {
-        let chunk = bytes.get(at..)?.first_chunk::<{ 4 * LANES }>()?;
+        let chunk = bytes.get(at..)?.first_chunk::<BLOCK>()?;
         chunk.as_chunks().0.first_chunk().map(Self)
     }
 
@@ -69,7 +68,7 @@ impl<'a> Block<'a> {
 #[inline]
 fn bits(bytes: &[u8], at: usize, one: impl Fn(&[u8; LANES]) -> u64) -> (u64, usize) {
     match Block::at(bytes, at) {
-        Some(block) => (block.each(one), Block::WIDTH),
+        Some(block) => (block.each(one), BLOCK),
         None => (one(&filled(bytes.get(at..).unwrap_or_default())), LANES),
     }
 }

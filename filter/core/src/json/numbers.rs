@@ -4,7 +4,7 @@
 //! 1.5 ns a byte in V8. Here each byte is judged by what stands before it, all at once, with bits that say which bytes of
 //! a block are what: 0.3 ns.
 
-use super::lanes::Block;
+use super::lanes::{BLOCK, Block};
 
 /// The place behind the last comma up to which there is nothing from `at` on but numbers, each with its comma, and white
 /// space behind commas; `at` where there is no such comma, or too little text for a block. A number is to begin at `at`, and
@@ -16,12 +16,12 @@ pub(super) fn behind_numbers(bytes: &[u8], at: usize) -> usize {
         // What stands before the first byte that is wrong is right.
         let right = commas & !(u64::MAX.checked_shl(well.trailing_ones()).unwrap_or(0));
         if right != 0 {
-            behind = next + Block::WIDTH - right.leading_zeros() as usize;
+            behind = next + BLOCK - right.leading_zeros() as usize;
         }
         if well != u64::MAX {
             break;
         }
-        next += Block::WIDTH;
+        next += BLOCK;
     }
     behind
 }
@@ -146,18 +146,18 @@ mod tests {
             }
             let end = text.len();
             // Where text is left, there are whole blocks to the end.
-            text += &"]".repeat(Block::WIDTH);
+            text += &"]".repeat(BLOCK);
             assert_eq!(behind_numbers(text.as_bytes(), 0), slowly(&text), "{text}");
             furthest = furthest.max(if slowly(&text) == end { end } else { 0 });
         }
-        assert!(furthest > 5 * Block::WIDTH, "{furthest}");
+        assert!(furthest > 5 * BLOCK, "{furthest}");
     }
 
     #[test]
     fn any_two_bytes_are_judged_as_the_grammar_does() {
         for first in 0..=u8::MAX {
             for second in 0..=u8::MAX {
-                let tail = format!("5,{}", "]".repeat(Block::WIDTH));
+                let tail = format!("5,{}", "]".repeat(BLOCK));
                 let mut text = b"1,".to_vec();
                 text.extend([first, second]);
                 text.extend(tail.bytes());

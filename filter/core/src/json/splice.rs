@@ -16,6 +16,7 @@ const WIDTH: usize = 17;
 thread_local! {
     /// Where the text that is being rewritten stands in memory, and how long it is.
     static SOURCE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// Whether something of it is marked in what is being written.
     static MARKED: Cell<bool> = const { Cell::new(false) };
     static LEAST: Cell<usize> = const { Cell::new(LONG) };
 }
